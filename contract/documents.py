@@ -94,14 +94,10 @@ class EndpointDocument:
             account_id=fields.checked("account_id", names.account_id),
             vpc_endpoint_id=endpoint_id,
             endpoint_host=fields.checked("endpoint_host", host),
-            endpoint_addresses=tuple(
-                names.private_address(value, field=field)
-                for field, value in fields.items("endpoint_addresses", least=0, most=MAXIMUM_ADDRESSES)
+            endpoint_addresses=fields.each(
+                "endpoint_addresses", names.private_address, most=MAXIMUM_ADDRESSES
             ),
-            buckets=tuple(
-                _bucket(value, field=field)
-                for field, value in fields.items("buckets", least=1, most=MAXIMUM_BUCKETS)
-            ),
+            buckets=fields.each("buckets", _bucket, least=1, most=MAXIMUM_BUCKETS),
             state=EndpointState(fields.one_of("state", list(EndpointState))),
             published_at=fields.checked("published_at", _time),
             execution=fields.text("execution", longest=256),
@@ -170,10 +166,7 @@ class AdoptionReport:
             vpc_endpoint_id=fields.checked("vpc_endpoint_id", names.endpoint_id),
             document_version=fields.integer("document_version", least=1, most=2**53),
             outcome=Outcome(fields.one_of("outcome", list(Outcome))),
-            checks=tuple(
-                _check(value, field=field)
-                for field, value in fields.items("checks", least=0, most=MAXIMUM_CHECKS)
-            ),
+            checks=fields.each("checks", _check, most=MAXIMUM_CHECKS),
             error=fields.optional_text("error", longest=500),
             at=fields.checked("at", _time),
         )

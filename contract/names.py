@@ -47,7 +47,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _matching(pattern: re.Pattern[str], value: object, *, field: str, rule: str) -> str:
+def matching(pattern: re.Pattern[str], value: object, *, field: str, rule: str) -> str:
+    """Check that the whole of *value* matches; *rule* ends the message and says what would be right."""
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise ContractError(field, f"{shown(value)} is not valid; {rule}")
     return value
@@ -55,7 +56,7 @@ def _matching(pattern: re.Pattern[str], value: object, *, field: str, rule: str)
 
 def region(value: object, *, field: str = "region") -> Region:
     """Check an AWS Region name of a public partition, e.g. ap-northeast-1."""
-    name = _matching(_REGION, value, field=field, rule="give an AWS Region such as ap-northeast-1")
+    name = matching(_REGION, value, field=field, rule="give an AWS Region such as ap-northeast-1")
     partition(Region(name), field=field)
     return Region(name)
 
@@ -81,25 +82,25 @@ def _partition(of: Region, *, field: str) -> tuple[str, str]:
 
 def account_id(value: object, *, field: str = "account_id") -> AccountId:
     """Check an AWS account id: twelve digits."""
-    return AccountId(_matching(_ACCOUNT, value, field=field, rule="an account id has twelve digits"))
+    return AccountId(matching(_ACCOUNT, value, field=field, rule="an account id has twelve digits"))
 
 
 def site_name(value: object, *, field: str = "site") -> SiteName:
     """Check a site's name: it becomes a part of parameter, bucket and role names."""
     rule = "use 1 to 32 lower-case letters, digits and hyphens, with a letter or digit at both ends"
-    return SiteName(_matching(_SITE, value, field=field, rule=rule))
+    return SiteName(matching(_SITE, value, field=field, rule=rule))
 
 
 def server_name(value: object, *, field: str = "server") -> ServerName:
     """Check a backup server's name; Windows names have no case, so only lower case is accepted."""
     rule = "use the host name in lower case: 1 to 63 letters, digits, dots, hyphens and underscores"
-    return ServerName(_matching(_SERVER, value, field=field, rule=rule))
+    return ServerName(matching(_SERVER, value, field=field, rule=rule))
 
 
 def endpoint_id(value: object, *, field: str = "vpc_endpoint_id") -> EndpointId:
     """Check the id of a VPC endpoint, e.g. vpce-0123456789abcdef0."""
     return EndpointId(
-        _matching(_ENDPOINT_ID, value, field=field, rule="give an id such as vpce-0123456789abcdef0")
+        matching(_ENDPOINT_ID, value, field=field, rule="give an id such as vpce-0123456789abcdef0")
     )
 
 
@@ -110,7 +111,7 @@ def bucket_name(value: object, *, field: str = "bucket") -> BucketName:
     Dots are legal in S3 and refused here: the endpoint's TLS certificate has a one-level wildcard.
     """
     rule = "use 3 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends, no dots"
-    name = _matching(_BUCKET, value, field=field, rule=rule)
+    name = matching(_BUCKET, value, field=field, rule=rule)
     if name.startswith(_RESERVED_PREFIXES) or name.endswith(_RESERVED_SUFFIXES):
         raise ContractError(
             field, f"{shown(name)} begins or ends with a part that Amazon S3 reserves; choose another"
@@ -121,7 +122,7 @@ def bucket_name(value: object, *, field: str = "bucket") -> BucketName:
 def folder_name(value: object, *, field: str = "folder") -> str:
     """Check the name of a repository's folder below Veeam/Backup/ in the bucket."""
     rule = "use 1 to 64 letters, digits, spaces, hyphens and underscores, with a letter or digit at both ends"
-    return _matching(_FOLDER, value, field=field, rule=rule)
+    return matching(_FOLDER, value, field=field, rule=rule)
 
 
 def endpoint_host(
@@ -136,7 +137,7 @@ def endpoint_host(
     tail = f"s3.{region}.vpce.{dns_suffix(region)}"
     pattern = re.compile(rf"bucket\.{re.escape(endpoint_id)}-[0-9a-z]{{4,16}}\.{re.escape(tail)}")
     rule = f"the endpoint's own name has the form bucket.{endpoint_id}-<hash>.{tail}"
-    return EndpointHost(_matching(pattern, value, field=field, rule=rule))
+    return EndpointHost(matching(pattern, value, field=field, rule=rule))
 
 
 def private_address(value: object, *, field: str) -> str:

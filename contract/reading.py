@@ -115,12 +115,14 @@ class Fields:
             raise ContractError(self.name(field), f"{shown(value)} is not one of {', '.join(allowed)}")
         return value
 
-    def items(self, field: str, *, least: int, most: int) -> list[tuple[str, object]]:
-        """Take a required list of *least* to *most* items; return each with the name messages use."""
+    def each(self, field: str, check: Callable[..., T], *, least: int = 0, most: int) -> tuple[T, ...]:
+        """Take a list of *least* to *most* items through a check; one that may be empty may be left out."""
+        if least == 0 and not self.has(field):
+            return ()
         value = self._take(field)
         if not isinstance(value, list) or not least <= len(value) <= most:
             raise ContractError(self.name(field), f"is not a list of {least} to {most} items")
-        return [(f"{self.name(field)}[{index}]", item) for index, item in enumerate(value)]
+        return tuple(check(item, field=f"{self.name(field)}[{index}]") for index, item in enumerate(value))
 
     def has(self, field: str) -> bool:
         """Say whether a field is there and not null; a null one counts as read."""
