@@ -1,0 +1,65 @@
+"""The door of the workflow: validate the request, then take the site's lease."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+
+from lambdas.acquire_lease.dynamodb_leases import DynamoDbLeases
+from lambdas.acquire_lease.logic import acquire
+from lambdas.acquire_lease.request import reconcile_request
+from lambdas.acquire_lease.stepfunctions_executions import StepFunctionsExecutions
+from lambdas.core.clients import CONFIG
+from lambdas.core.errors import InvalidRequestError
+from lambdas.core.settings import FunctionSettings
+from lambdas.core.step import Request, parse, step
+
+
+class Settings(FunctionSettings):
+    """`sites` is the table's items' keys that the stack has settings for, separated by commas."""
+
+    sites: str
+    sites_table: str
+
+
+class LeaseRequest(Request):
+    """What Step Functions passes: the execution's whole input, and the execution's own ARN."""
+
+    request: Any
+    execution: str
+
+
+@cache
+def _leases(table: str) -> DynamoDbLeases:
+    return DynamoDbLeases(boto3.client("dynamodb", config=CONFIG), table=table)
+
+
+@cache
+def _executions() -> StepFunctionsExecutions:
+    return StepFunctionsExecutions(boto3.client("stepfunctions", config=CONFIG))
+
+
+@step
+def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the site and the execution, whether this run is at work, and the intent it follows."""
+    settings = Settings.from_env()
+    door = parse(LeaseRequest, event)
+    request = reconcile_request(door.request)
+    if request.site not in settings.sites.split(","):
+        raise InvalidRequestError(
+            f"site: there are no settings for {request.site}; "
+            f"add it to cdk.json or name one of: {settings.sites}"
+        )
+    attempt = acquire(
+        _leases(settings.sites_table),
+        _executions(),
+        site=request.site,
+        execution=door.execution,
+        intent=request.intent,
+    )
+    return {
+        "site": request.site,
+        "execution": door.execution,
+        "outcome": attempt.outcome,
+        "intent": attempt.intent,
+    }

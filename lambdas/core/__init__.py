@@ -1,0 +1,1 @@
+"""What all steps share: errors, the request's door, clients, logging."""

@@ -1,0 +1,138 @@
+"""
+The frame around every step: the door (parse), the logger, tracer and metrics, and the one place where
+errors of AWS and of the contract become errors that Step Functions can match by name.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contract.errors import ContractError
+from lambdas.core.errors import (
+    AccessDeniedError,
+    AwsRefusedError,
+    AwsUnavailableError,
+    ConcurrentChangeError,
+    InvalidRequestError,
+    StepError,
+)
+from lambdas.core.observability import logger, metrics, tracer
+
+_UNAVAILABLE = {
+    "InternalError",
+    "InternalFailure",
+    "InternalServerError",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "SlowDown",
+    "Throttling",
+    "ThrottlingException",
+    "TooManyUpdates",
+    "Unavailable",
+}
+_CONCURRENT = {
+    "ConflictException",
+    "OperationAborted",
+    "ConcurrentModification",
+    "TransactionConflictException",
+}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
+
+_SERVER_ERROR = 500
+
+
+class Request(BaseModel):
+    """Base of what a step accepts: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+R = TypeVar("R", bound=Request)
+
+
+def parse(model: type[R], event: object) -> R:
+    """Read a step's input; raises InvalidRequestError that names the field and the fix."""
+    try:
+        return model.model_validate(event)
+    except ValidationError as error:
+        problems = [
+            f"{_field(problem['loc'])}: {_sentence(problem['type'], problem['msg'])}"
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+        raise InvalidRequestError("; ".join(problems)) from error
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ascii(".".join(str(part) for part in location))[1:-1] or "request"
+
+
+def _sentence(kind: str, message: str) -> str:
+    match kind:
+        case "extra_forbidden":
+            return "is not a known field; remove it"
+        case "missing":
+            return "is missing"
+        case _:
+            return message.removeprefix("Value error, ")
+
+
+def step(
+    function: Callable[[dict[str, Any]], Mapping[str, Any]],
+) -> Callable[[dict[str, Any], LambdaContext], dict[str, Any]]:
+    """
+    Make a Lambda handler of *function*.
+
+    Its result is the step's output in the execution; a true `changed` in it is counted as a metric, so
+    that a site that is repaired every day is noticed.
+    """
+
+    @tracer.capture_lambda_handler(capture_response=False)
+    @metrics.log_metrics
+    @functools.wraps(function)
+    def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+        with step_errors():
+            result = dict(function(event))
+        metrics.add_metric(name="Changed", unit=MetricUnit.Count, value=int(bool(result.get("changed"))))
+        logger.info("step done", result=result)
+        return result
+
+    handler: Callable[[dict[str, Any], LambdaContext], dict[str, Any]] = logger.inject_lambda_context(
+        lambda_handler, clear_state=True
+    )
+    return handler
+
+
+@contextmanager
+def step_errors() -> Iterator[None]:
+    """Turn what boto3 and the contract raise into the errors of `lambdas.core.errors`."""
+    try:
+        yield
+    except StepError:
+        raise
+    except ContractError as error:
+        raise InvalidRequestError(str(error)) from error
+    except ClientError as error:
+        raise _translated(error) from error
+    except BotoCoreError as error:
+        raise AwsUnavailableError(f"AWS did not answer: {error}") from error
+
+
+def _translated(error: ClientError) -> StepError:
+    code = error.response["Error"]["Code"]
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = f"{error.operation_name}: {code}: {error.response['Error'].get('Message', '')}"
+    if code in _CONCURRENT:
+        return ConcurrentChangeError(text)
+    if code in _UNAVAILABLE or status >= _SERVER_ERROR:
+        return AwsUnavailableError(text)
+    if code in _DENIED:
+        return AccessDeniedError(text)
+    return AwsRefusedError(text)

@@ -1,0 +1,44 @@
+"""Read the site's settings and find its network; the first step that can refuse the settings."""
+
+from functools import cache
+from typing import Any
+
+import boto3
+
+from contract import names
+from lambdas.core.clients import CONFIG
+from lambdas.core.execution import Execution
+from lambdas.core.step import Request, parse, step
+from lambdas.resolve_request.ec2_network import Ec2Network
+from lambdas.resolve_request.logic import resolve
+from lambdas.resolve_request.ssm_settings import SsmSettings
+
+
+class ResolveRequest(Request):
+    """Which site, and in which run."""
+
+    site: str
+    execution: str
+
+
+@cache
+def _settings() -> SsmSettings:
+    return SsmSettings(boto3.client("ssm", config=CONFIG))
+
+
+@cache
+def _network() -> Ec2Network:
+    return Ec2Network(boto3.client("ec2", config=CONFIG))
+
+
+@step
+def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the site as all later steps see it (`lambdas.core.site.Site`)."""
+    request = parse(ResolveRequest, event)
+    site = resolve(
+        _settings(),
+        _network(),
+        site=names.site_name(request.site),
+        execution=Execution.from_arn(request.execution),
+    )
+    return site.model_dump(mode="json")
