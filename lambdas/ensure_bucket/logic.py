@@ -115,8 +115,8 @@ def _refuse_unfit(wanted: Bucket, state: BucketState, site: Site) -> None:
             (
                 wanted.immutability_days > 0 and not (state.versioning and state.object_lock),
                 (
-                    "immutability_days needs Versioning and Object Lock, which the product never switches on in "
-                    "an existing bucket; name a bucket that has both or a new one, or set immutability_days to 0"
+                    "immutability_days needs Versioning and Object Lock, which are never switched on in an "
+                    "existing bucket; name a bucket that has both or a new one, or set immutability_days to 0"
                 ),
             ),
             (

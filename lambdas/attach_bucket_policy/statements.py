@@ -1,0 +1,121 @@
+"""
+The product's own statements in a bucket policy.
+
+Deny statements only, and none that denies managing the bucket as a whole: denying `s3:*` on the bucket
+would also deny repairing the policy, and then only the account's root gets in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lambdas.core.policy_names import (
+    DENY_INSECURE_TRANSPORT,
+    DENY_LISTING,
+    DENY_OBJECT_ACCESS,
+    DENY_OUTDATED_TLS,
+    DENY_POLICY_TAMPER,
+)
+
+Statement = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lockdown:
+    """Who still gets in: through which endpoints, who may see the bucket, who may change its policy."""
+
+    endpoint_ids: tuple[str, ...]
+    observers: tuple[str, ...]
+    policy_administrators: tuple[str, ...]
+
+
+def own_statements(bucket_arn: str, lockdown: Lockdown) -> list[Statement]:
+    """Build the statements for one bucket; the same input gives the same statements, in the same order."""
+    return [
+        deny_object_access(bucket_arn, lockdown.endpoint_ids),
+        deny_listing(bucket_arn, lockdown.endpoint_ids, lockdown.observers),
+        deny_policy_tamper(bucket_arn, lockdown.policy_administrators),
+        deny_insecure_transport(bucket_arn),
+        deny_outdated_tls(bucket_arn),
+    ]
+
+
+def deny_object_access(bucket_arn: str, endpoint_ids: Sequence[str]) -> Statement:
+    """
+    No object is read or written outside the endpoint, by today's actions or by tomorrow's.
+
+    Without it, a stolen key works from anywhere. AWS's own services are let through: log delivery and
+    the like come from no endpoint. `IfExists`, because anonymous requests carry no such key.
+    """
+    return {
+        "Sid": DENY_OBJECT_ACCESS,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": f"{bucket_arn}/*",
+        "Condition": {
+            "StringNotEquals": {"aws:SourceVpce": list(endpoint_ids)},
+            "BoolIfExists": {"aws:PrincipalIsAWSService": "false"},
+        },
+    }
+
+
+def deny_listing(bucket_arn: str, endpoint_ids: Sequence[str], observers: Sequence[str]) -> Statement:
+    """
+    Names of backups are seen only through the endpoint.
+
+    Without it, anyone in the account who may list learns which machines are backed up, and when. The
+    observers are the roles that must look at the bucket from inside AWS.
+    """
+    return {
+        "Sid": DENY_LISTING,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["s3:ListBucket", "s3:ListBucketVersions", "s3:ListBucketMultipartUploads"],
+        "Resource": bucket_arn,
+        "Condition": {
+            "StringNotEquals": {"aws:SourceVpce": list(endpoint_ids)},
+            "ArnNotEquals": {"aws:PrincipalArn": list(observers)},
+        },
+    }
+
+
+def deny_policy_tamper(bucket_arn: str, policy_administrators: Sequence[str]) -> Statement:
+    """
+    Nobody but the policy administrators and the account's root changes this policy.
+
+    Without it, whoever may write bucket policies takes the lock off. Exact ARNs: a pattern can be minted
+    by anyone who may create roles.
+    """
+    return {
+        "Sid": DENY_POLICY_TAMPER,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["s3:PutBucketPolicy", "s3:DeleteBucketPolicy"],
+        "Resource": bucket_arn,
+        "Condition": {"ArnNotEquals": {"aws:PrincipalArn": list(policy_administrators)}},
+    }
+
+
+def deny_insecure_transport(bucket_arn: str) -> Statement:
+    """Without it, backups could travel unencrypted: interface endpoints of S3 also speak plain HTTP."""
+    return {
+        "Sid": DENY_INSECURE_TRANSPORT,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def deny_outdated_tls(bucket_arn: str) -> Statement:
+    """Without it, a client that is talked down to TLS 1.1 or less is still served."""
+    return {
+        "Sid": DENY_OUTDATED_TLS,
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [bucket_arn, f"{bucket_arn}/*"],
+        "Condition": {"NumericLessThan": {"s3:TlsVersion": "1.2"}},
+    }
