@@ -190,9 +190,7 @@ class BackupServer:
         self._record(job, folder, endpoint=access.host, key=key, error=failure)
         return failure
 
-    def _record(
-        self, job: Job, folder: Folder, *, endpoint: str | None, key: str, error: str | None
-    ) -> None:
+    def _record(self, job: Job, folder: Folder, *, endpoint: str | None, key: str, error: str | None) -> None:
         self._backups.append(
             json.dumps(
                 {

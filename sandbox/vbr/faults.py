@@ -7,13 +7,17 @@ misspelt fault would make a test pass for no reason.
 """
 
 import json
+import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sandbox.vbr.atomic_files import replace_json
 
 FILE_NAME = "faults.json"
+
+_ATTEMPTS = 20
+_PAUSE = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +44,30 @@ class Faults:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        try:
-            document = json.loads((folder / FILE_NAME).read_bytes())
-        except FileNotFoundError:
-            return cls()
+        document = _read(folder / FILE_NAME)
         unknown = sorted(set(document) - {field.name for field in fields(cls)})
         if unknown:
             raise ValueError(f"unknown fault: {', '.join(unknown)}")
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in document.items()})
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in document.items()
+        }
+        return cls(**values)
 
     def write(self, folder: Path) -> None:
         replace_json(folder / FILE_NAME, asdict(self))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """Read the faults; a file that is just being written is read again."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            document = json.loads(file.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (json.JSONDecodeError, PermissionError):
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return dict(document)
+    return {}

@@ -188,9 +188,7 @@ class ObjectStorage:
         retain_until: datetime | None = None,
     ) -> None:
         with _through(access):
-            self._connector.put(
-                access, bucket=folder.bucket, key=key, body=body, retain_until=retain_until
-            )
+            self._connector.put(access, bucket=folder.bucket, key=key, body=body, retain_until=retain_until)
 
     def _hosts(self, place: Place) -> list[str]:
         if place.service_type != AMAZON_S3:

@@ -9,7 +9,7 @@ types other than S3 are our invention, because the real ones are not published.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 FILE_NAME = "AmazonS3Regions.xml"
 
@@ -38,8 +38,8 @@ class RegionList:
     def parse(cls, content: bytes) -> Self:
         """Read the file with a real XML parser; names are matched without their namespace."""
         try:
-            root = ElementTree.fromstring(content)  # noqa: S314 - a file in our own install folder
-        except (ElementTree.ParseError, ValueError, LookupError) as error:
+            root = ET.fromstring(content)  # noqa: S314 - a file in our own install folder
+        except (ET.ParseError, ValueError, LookupError) as error:
             raise RegionListError(f"{FILE_NAME} is not well-formed XML: {error}") from error
         regions = tuple(_region(element) for element in root.iter() if _local_name(element) == "Region")
         if not regions:
@@ -54,7 +54,7 @@ class RegionList:
         return next((region for region in self.regions if region.id == region_id), None)
 
 
-def _region(element: ElementTree.Element) -> Region:
+def _region(element: ET.Element) -> Region:
     region_id = element.get("Id", "")
     if not region_id:
         raise RegionListError(f"{FILE_NAME} holds a region without an Id")
@@ -70,7 +70,7 @@ def _region(element: ElementTree.Element) -> Region:
     )
 
 
-def _local_name(element: ElementTree.Element) -> str:
+def _local_name(element: ET.Element) -> str:
     return element.tag.rpartition("}")[2]
 
 

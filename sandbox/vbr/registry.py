@@ -48,12 +48,13 @@ class RegistryFile:
     def _value(self, name: str) -> tuple[str, object]:
         try:
             document = json.loads(self.path.read_bytes())
-            values = _without_case(document).get(KEY.lower(), {})
-            entry = _without_case(values).get(name.lower(), {})
-            return str(entry.get("type", "")), entry.get("value")
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             raise RegistryError(f"{self.path.name} can't be read: {error}") from error
+        entry = _member(_member(document, KEY), name)
+        return str(_member(entry, "type")), _member(entry, "value")
 
 
-def _without_case(document: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
-    return {name.lower(): value for name, value in document.items()}
+def _member(document: object, name: str) -> object:
+    if not isinstance(document, dict):
+        return None
+    return next((value for key, value in document.items() if key.lower() == name.lower()), None)

@@ -9,7 +9,6 @@ S3_COMPATIBLE = "S3Compatible"
 
 NEW_SECRET = Shape({"newSecretKey": Text()}, {})
 RESCAN = Shape({"repositoryIds": Uuids()}, {})
-NOTHING = Shape({}, {})
 
 
 def credential(revision: Revision) -> Shape:
@@ -74,7 +73,10 @@ def repository(revision: Revision, repository_type: str) -> Shape:
     else:
         account |= {"servicePoint": Text(), "regionId": Text()}
     bucket: dict[str, Kind] = {"bucketName": Text(), "folderName": Text()}
-    bucket_extras: dict[str, Kind] = {"immutability": _immutability(revision), "storageConsumptionLimit": Anything()}
+    bucket_extras: dict[str, Kind] = {
+        "immutability": _immutability(revision),
+        "storageConsumptionLimit": Anything(),
+    }
     if amazon:
         bucket["regionId"] = Text()
         bucket_extras["infrequentAccessStorage"] = Anything()

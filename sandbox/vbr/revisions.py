@@ -160,7 +160,6 @@ _13_1 = replace(
 )
 
 REVISIONS = {
-    revision.name: revision
-    for revision in (_FIRST, _12_1, _12_2, _12_3_0, _12_3_1, _13_0_0, _13_0_1, _13_1)
+    revision.name: revision for revision in (_FIRST, _12_1, _12_2, _12_3_0, _12_3_1, _13_0_0, _13_0_1, _13_1)
 }
 DEFAULT_REVISION = "1.2-rev1"

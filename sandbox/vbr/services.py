@@ -119,7 +119,7 @@ class ServiceManager:
                     service.last_error = "an instance of the service is already running"
                 case "stop", ServiceState.STOPPED:
                     service.last_error = "the service has not been started"
-                case ("start" | "stop"), _:
+                case (("start" | "stop"), _):
                     service.last_error = f"the service can't accept a command while it is {service.state}"
                 case _:
                     service.last_error = f"unknown command: {command[:40]!r}"
