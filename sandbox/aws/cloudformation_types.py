@@ -1,0 +1,255 @@
+"""
+Resource types that moto's CloudFormation lacks, made of moto's own backends.
+
+moto skips an unknown type in silence, so a template's bucket policy is never there. A type that is neither moto's nor here makes the
+whole stack fail, by name (`correct_cloudformation.py`).
+"""
+
+import json
+from typing import Any, ClassVar
+
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.core.common_models import CloudFormationModel
+from moto.events.models import events_backends
+from moto.s3.models import s3_backends
+from moto.scheduler.models import scheduler_backends
+from moto.sns.models import sns_backends
+from moto.sqs.models import sqs_backends
+
+Properties = dict[str, Any]
+
+
+class _Resource:
+    """
+    A resource that is made by one call and unmade by another.
+
+    Not a CloudFormationModel itself: moto takes every direct subclass of that for a resource type.
+    """
+
+    TYPE: ClassVar[str]
+    NAME: ClassVar[str] = ""
+    ATTRIBUTES: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, name: str, properties: Properties, account_id: str, region: str) -> None:
+        self.name = name
+        self.properties = properties
+        self.account_id = account_id
+        self.region = region
+
+    def put(self) -> None:
+        """Make it, or bring it up to date."""
+
+    def remove(self) -> None:
+        """Unmake it."""
+
+    @property
+    def physical_resource_id(self) -> str:
+        return self.name
+
+    @classmethod
+    def cloudformation_name_type(cls) -> str:
+        return cls.NAME
+
+    @classmethod
+    def cloudformation_type(cls) -> str:
+        return cls.TYPE
+
+    @classmethod
+    def has_cfn_attr(cls, attr: str) -> bool:
+        return attr in cls.ATTRIBUTES
+
+    @classmethod
+    def create_from_cloudformation_json(
+        cls, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_kwargs: Any
+    ) -> Any:
+        resource = cls(resource_name, cloudformation_json["Properties"], account_id, region_name)
+        resource.put()
+        return resource
+
+    @classmethod
+    def update_from_cloudformation_json(
+        cls,
+        original_resource: Any,
+        new_resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+    ) -> Any:
+        new = cls(new_resource_name, cloudformation_json["Properties"], account_id, region_name)
+        original_resource.replaced_by(new)
+        new.put()
+        return new
+
+    def replaced_by(self, new: "Any") -> None:
+        """Remove what the new state doesn't overwrite."""
+        if new.physical_resource_id != self.physical_resource_id:
+            self.remove()
+
+    def delete(self, _account_id: str, _region: str) -> None:
+        self.remove()
+
+
+class BucketPolicy(_Resource, CloudFormationModel):
+    TYPE = "AWS::S3::BucketPolicy"
+
+    @property
+    def physical_resource_id(self) -> str:
+        return str(self.properties["Bucket"])
+
+    def put(self) -> None:
+        self._backend().put_bucket_policy(
+            self.physical_resource_id, json.dumps(self.properties["PolicyDocument"]).encode()
+        )
+
+    def remove(self) -> None:
+        if self.physical_resource_id in self._backend().buckets:
+            self._backend().delete_bucket_policy(self.physical_resource_id)
+
+    def _backend(self) -> Any:
+        return s3_backends[self.account_id]["aws"]
+
+
+class TopicPolicy(_Resource, CloudFormationModel):
+    TYPE = "AWS::SNS::TopicPolicy"
+
+    def put(self) -> None:
+        backend = sns_backends[self.account_id][self.region]
+        for arn in self.properties["Topics"]:
+            backend.get_topic(arn).policy = json.dumps(self.properties["PolicyDocument"])
+
+
+class Subscription(_Resource, CloudFormationModel):
+    TYPE = "AWS::SNS::Subscription"
+    ATTRIBUTES = ("Arn",)
+
+    def put(self) -> None:
+        backend = sns_backends[self.account_id][self.region]
+        self._subscription = backend.subscribe(
+            self.properties["TopicArn"], self.properties["Endpoint"], self.properties["Protocol"]
+        )
+        if "FilterPolicy" in self.properties:
+            backend.set_subscription_attributes(
+                self._subscription.arn, "FilterPolicy", json.dumps(self.properties["FilterPolicy"])
+            )
+
+    def replaced_by(self, _new: Any) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        sns_backends[self.account_id][self.region].unsubscribe(self._subscription.arn)
+
+    @property
+    def physical_resource_id(self) -> str:
+        return str(self._subscription.arn)
+
+    def get_cfn_attribute(self, _attribute_name: str) -> str:
+        return self.physical_resource_id
+
+
+class QueuePolicy(_Resource, CloudFormationModel):
+    TYPE = "AWS::SQS::QueuePolicy"
+
+    def put(self) -> None:
+        backend = sqs_backends[self.account_id][self.region]
+        for url in self.properties["Queues"]:
+            name = str(url).rsplit("/", 1)[-1]
+            backend.set_queue_attributes(name, {"Policy": json.dumps(self.properties["PolicyDocument"])})
+
+
+class EventBusPolicy(_Resource, CloudFormationModel):
+    TYPE = "AWS::Events::EventBusPolicy"
+
+    def put(self) -> None:
+        backend = events_backends[self.account_id][self.region]
+        bus = backend.describe_event_bus(self.properties.get("EventBusName", "default"))
+        statement = {**self.properties["Statement"], "Sid": self.properties["StatementId"]}
+        bus.add_policy({"Version": "2012-10-17", "Statement": [statement]})
+
+    def replaced_by(self, _new: Any) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        backend = events_backends[self.account_id][self.region]
+        bus = backend.describe_event_bus(self.properties.get("EventBusName", "default"))
+        bus._statements.pop(self.properties["StatementId"], None)
+
+
+class Schedule(_Resource, CloudFormationModel):
+    TYPE = "AWS::Scheduler::Schedule"
+    NAME = "Name"
+    ATTRIBUTES = ("Arn",)
+
+    def put(self) -> None:
+        backend = scheduler_backends[self.account_id][self.region]
+        group = self.properties.get("GroupName", "default")
+        existing = self.name in backend.schedule_groups[group].schedules
+        (backend.update_schedule if existing else backend.create_schedule)(
+            description=self.properties.get("Description"),
+            group_name=group,
+            name=self.name,
+            start_date=self.properties.get("StartDate"),
+            end_date=self.properties.get("EndDate"),
+            flexible_time_window=self.properties["FlexibleTimeWindow"],
+            kms_key_arn=self.properties.get("KmsKeyArn"),
+            schedule_expression=self.properties["ScheduleExpression"],
+            schedule_expression_timezone=self.properties.get("ScheduleExpressionTimezone", "UTC"),
+            state=self.properties.get("State", "ENABLED"),
+            target=self.properties["Target"],
+            **({} if existing else {"action_after_completion": None}),
+        )
+
+    def remove(self) -> None:
+        backend = scheduler_backends[self.account_id][self.region]
+        backend.delete_schedule(self.properties.get("GroupName", "default"), self.name)
+
+    def get_cfn_attribute(self, _attribute_name: str) -> str:
+        group = self.properties.get("GroupName", "default")
+        return f"arn:aws:scheduler:{self.region}:{self.account_id}:schedule/{group}/{self.name}"
+
+
+class Alarm(_Resource, CloudFormationModel):
+    TYPE = "AWS::CloudWatch::Alarm"
+    NAME = "AlarmName"
+    ATTRIBUTES = ("Arn",)
+
+    def put(self) -> None:
+        given = self.properties
+        cloudwatch_backends[self.account_id][self.region].put_metric_alarm(
+            name=self.name,
+            namespace=given.get("Namespace"),
+            metric_name=given.get("MetricName"),
+            comparison_operator=given["ComparisonOperator"],
+            evaluation_periods=int(given["EvaluationPeriods"]),
+            period=int(given["Period"]) if "Period" in given else None,
+            threshold=float(given["Threshold"]) if "Threshold" in given else None,
+            statistic=given.get("Statistic"),
+            description=given.get("AlarmDescription"),
+            dimensions=[{"name": item["Name"], "value": item["Value"]} for item in given.get("Dimensions", [])],
+            alarm_actions=given.get("AlarmActions", []),
+            metric_data_queries=None,
+            treat_missing_data=given.get("TreatMissingData"),
+        )
+
+    def remove(self) -> None:
+        cloudwatch_backends[self.account_id][self.region].delete_alarms([self.name])
+
+    def get_cfn_attribute(self, _attribute_name: str) -> str:
+        return f"arn:aws:cloudwatch:{self.region}:{self.account_id}:alarm:{self.name}"
+
+
+class CdkMetadata(_Resource, CloudFormationModel):
+    """What the CDK tells AWS of itself; nothing to make."""
+
+    TYPE = "AWS::CDK::Metadata"
+
+
+TYPES = (
+    Alarm,
+    BucketPolicy,
+    CdkMetadata,
+    EventBusPolicy,
+    QueuePolicy,
+    Schedule,
+    Subscription,
+    TopicPolicy,
+)

@@ -1,0 +1,353 @@
+"""
+Stacks hold what their template says, or fail and say why.
+
+What moto gets wrong, and AWS does:
+
+- A type it doesn't know is skipped with a warning. AWS fails the stack; so do we, before anything is made.
+- A resource that fails leaves the stack CREATE_IN_PROGRESS for ever and the client with an internal error. AWS rolls back, and its
+  events say which resource failed and why.
+- A changed resource whose type can't be updated becomes nothing. AWS updates or replaces it; here it is updated where that is simple,
+  and refused by name where it isn't.
+- Unnamed resources get a new random name with every update. AWS keeps the name.
+- Template parameters of the type `AWS::SSM::Parameter::Value` break when the parameter is one of AWS's public ones, or missing.
+- The bootstrap version rule of CDK templates breaks updates. AWS evaluates it; the sandbox always is bootstrapped.
+- No "CloudFormation Stack Status Change" event.
+
+StackSets come later; they have a module of their own then.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from moto.cloudformation import models, parsing
+from moto.cloudformation.exceptions import ValidationError
+from moto.iam.models import iam_backends
+from moto.ssm.models import ssm_backends
+
+from sandbox.aws import cloudformation_types
+from sandbox.aws.moto_pin import Corrections, MotoChangedError
+
+LOGGER = logging.getLogger(__name__)
+
+Emit = Callable[..., None]
+LONGEST_NAME = {
+    "AWS::IAM::Role": 64,
+    "AWS::Lambda::Function": 64,
+    "AWS::Events::Rule": 64,
+    "AWS::Scheduler::Schedule": 64,
+    "AWS::StepFunctions::StateMachine": 80,
+    "AWS::SQS::Queue": 80,
+}
+POWERTOOLS_PARAMETERS = "/aws/service/powertools/"
+# Names must differ between accounts here, so moto's random ones stay.
+RANDOMLY_NAMED = frozenset({"AWS::S3::Bucket"})
+# Types without Properties that matter, or with a moto implementation that isn't one of a resource.
+ALWAYS_KNOWN = frozenset({"AWS::CloudFormation::WaitCondition", "AWS::CloudFormation::WaitConditionHandle"})
+
+
+class ResourceFailedError(Exception):
+    """One resource of a stack can't be made, changed or removed."""
+
+    def __init__(self, logical_id: str, kind: str, cause: Exception) -> None:
+        self.logical_id = logical_id
+        self.kind = kind
+        super().__init__(f"{logical_id} ({kind}): {reason_of(cause)}")
+
+
+def reason_of(error: Exception) -> str:
+    """Return what a person should read of *error*; moto hides the text in different places."""
+    for name in ("message", "description"):
+        text = getattr(error, name, None)
+        if isinstance(text, str) and text:
+            return text
+    return f"{type(error).__name__}: {error}"
+
+
+def apply(corrections: Corrections, emit: Emit) -> None:
+    """Correct CloudFormation; *emit* puts an event on an account's default bus."""
+    _types(corrections)
+    _names(corrections)
+    _resources(corrections)
+    _stacks(corrections, emit)
+    _parameters(corrections)
+
+
+# Types
+
+
+def _types(corrections: Corrections) -> None:
+    def forget() -> None:
+        for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
+            cached.cache_clear()
+
+    for kind in cloudformation_types.TYPES:
+        if kind in vars(parsing).values():
+            raise MotoChangedError(f"moto has {kind.TYPE} now")
+    forget()
+    corrections.on_restore(forget)
+
+    def load(self: Any) -> None:
+        require_known_types(self._template)
+        original_load(self)
+
+    original_load = corrections.replace(parsing.ResourceMap, "load", load, parameters=["self"])
+
+
+def require_known_types(template: dict[str, Any]) -> None:
+    """Fail on the first look at a template with a type that nobody here can make."""
+    unknown = {
+        resource["Type"]
+        for resource in template.get("Resources", {}).values()
+        if resource["Type"] not in parsing.get_model_map()
+        and resource["Type"] not in ALWAYS_KNOWN
+        and not resource["Type"].startswith("Custom::")
+    }
+    if unknown:
+        raise ValidationError(
+            message=f"Template format error: Unrecognized resource types: [{', '.join(sorted(unknown))}]"
+        )
+
+
+# Names
+
+
+def _names(corrections: Corrections) -> None:
+    def generate(resource_type: str, stack_name: str, logical_id: str) -> str:
+        if resource_type in RANDOMLY_NAMED:
+            return str(original(resource_type, stack_name, logical_id))
+        digest = hashlib.sha256(f"{stack_name}/{logical_id}".encode()).hexdigest()[:12].upper()
+        room = LONGEST_NAME.get(resource_type, 255) - len(digest) - 2
+        stack, logical = stack_name, logical_id
+        if len(stack) + len(logical) > room:
+            stack, logical = stack_name[: room // 2], logical_id[: room - room // 2]
+        return f"{stack}-{logical}-{digest}"
+
+    original = corrections.replace(
+        parsing,
+        "generate_resource_name",
+        generate,
+        parameters=["resource_type", "stack_name", "logical_id"],
+    )
+
+
+# Resources
+
+
+def _resources(corrections: Corrections) -> None:
+    def create(
+        logical_id: str, resource_json: dict[str, Any], resources_map: Any, account_id: str, region_name: str
+    ) -> Any:
+        try:
+            return original_create(logical_id, resource_json, resources_map, account_id, region_name)
+        except ResourceFailedError:
+            raise
+        except Exception as error:
+            raise ResourceFailedError(logical_id, resource_json["Type"], error) from error
+
+    def update(
+        logical_id: str, resource_json: dict[str, Any], resources_map: Any, account_id: str, region_name: str
+    ) -> Any:
+        kind = resource_json["Type"]
+        try:
+            return _updated(
+                original_update, logical_id, resource_json, resources_map, account_id=account_id, region_name=region_name
+            )
+        except ResourceFailedError:
+            raise
+        except Exception as error:
+            raise ResourceFailedError(logical_id, kind, error) from error
+
+    names = ["logical_id", "resource_json", "resources_map", "account_id", "region_name"]
+    original_create = corrections.replace(parsing, "parse_and_create_resource", create, parameters=names)
+    original_update = corrections.replace(parsing, "parse_and_update_resource", update, parameters=names)
+
+
+def _updated(
+    original: Callable[..., Any],
+    logical_id: str,
+    resource_json: dict[str, Any],
+    resources_map: Any,
+    *,
+    account_id: str,
+    region_name: str,
+) -> Any:
+    condition = resource_json.get("Condition")
+    if condition and not resources_map.lazy_condition_map[condition]:
+        return None
+    kind = resource_json["Type"]
+    existing = resources_map._parsed_resources.get(logical_id)
+    if existing is None:
+        return parsing.parse_and_create_resource(logical_id, resource_json, resources_map, account_id, region_name)
+    in_place = IN_PLACE.get(kind)
+    if in_place is None:
+        resource_class = parsing.resource_class_from_type(kind)
+        if hasattr(resource_class.update_from_cloudformation_json, "__isabstractmethod__"):
+            raise NotImplementedError(f"the sandbox can't update an {kind}")
+        return original(logical_id, resource_json, resources_map, account_id, region_name)
+    cleaned = parsing.clean_json(resource_json, resources_map)
+    in_place(existing, cleaned.get("Properties", {}), account_id, region_name)
+    return existing
+
+
+def _update_log_group(group: Any, properties: dict[str, Any], _account: str, _region: str) -> None:
+    group.retention_in_days = properties.get("RetentionInDays")
+
+
+def _update_managed_policy(policy: Any, properties: dict[str, Any], account_id: str, _region: str) -> None:
+    backend = iam_backends[account_id]["aws"]
+    if len(policy.versions) > 1:
+        backend.delete_policy_version(policy.arn, policy.versions[0].version_id)
+    backend.create_policy_version(policy.arn, json.dumps(properties["PolicyDocument"]), "true")
+
+
+def _update_table(table: Any, properties: dict[str, Any], _account: str, _region: str) -> None:
+    """Accept what doesn't touch the data; a new key would be a new table."""
+    keys = {item["AttributeName"]: item["KeyType"] for item in properties["KeySchema"]}
+    if {item["AttributeName"]: item["KeyType"] for item in table.schema} != keys:
+        raise NotImplementedError("the sandbox can't replace a table by one with other keys")
+
+
+IN_PLACE: dict[str, Callable[[Any, dict[str, Any], str, str], None]] = {
+    "AWS::DynamoDB::Table": _update_table,
+    "AWS::IAM::ManagedPolicy": _update_managed_policy,
+    "AWS::Logs::LogGroup": _update_log_group,
+}
+
+
+# Stacks
+
+
+def _stacks(corrections: Corrections, emit: Emit) -> None:
+    def create_resources(self: Any) -> None:
+        try:
+            original_create(self)
+        except Exception as error:  # noqa: BLE001 - the boundary: whatever a resource raises, the stack rolls back
+            LOGGER.info("stack %s failed", self.name, exc_info=True)
+            _event_of_failure(self, error, "CREATE_FAILED")
+            self.status = "ROLLBACK_IN_PROGRESS"
+            self._add_stack_event("ROLLBACK_IN_PROGRESS", resource_status_reason=reason_of(error))
+            _roll_back(self)
+            self.status = "ROLLBACK_COMPLETE"
+            self._add_stack_event("ROLLBACK_COMPLETE")
+
+    def update(
+        self: Any,
+        template: str,
+        role_arn: str | None = None,
+        parameters: dict[str, Any] | None = None,
+        tags: dict[str, str] | None = None,
+    ) -> None:
+        require_known_types(self.parse_template(template))
+        if self.has_template(template) and (parameters is None or self.has_parameters(parameters)) and tags is None:
+            raise ValidationError(message="No updates are to be performed.")
+        try:
+            original_update(self, template, role_arn, parameters, tags)
+        except Exception as error:  # noqa: BLE001 - as above; what was changed so far stays changed, and the status says so
+            LOGGER.info("update of stack %s failed", self.name, exc_info=True)
+            _event_of_failure(self, error, "UPDATE_FAILED")
+            self.status = "UPDATE_ROLLBACK_FAILED"
+            self._add_stack_event("UPDATE_ROLLBACK_FAILED", resource_status_reason=reason_of(error))
+
+    def add_stack_event(
+        self: Any,
+        resource_status: str,
+        resource_status_reason: str | None = None,
+        resource_properties: str | None = None,
+    ) -> None:
+        original_event(self, resource_status, resource_status_reason, resource_properties)
+        emit(
+            account_id=self.account_id,
+            region=self.region_name,
+            source="aws.cloudformation",
+            detail_type="CloudFormation Stack Status Change",
+            detail={
+                "stack-id": self.stack_id,
+                "status-details": {"status": resource_status, "status-reason": resource_status_reason or ""},
+            },
+            resources=[self.stack_id],
+        )
+
+    def parse_template(template: str) -> dict[str, Any]:
+        parsed: dict[str, Any] = original_parse(template)
+        parsed.pop("Rules", None)
+        return parsed
+
+    stack = models.Stack
+    original_create = corrections.replace(stack, "create_resources", create_resources, parameters=["self"])
+    original_update = corrections.replace(
+        stack, "update", update, parameters=["self", "template", "role_arn", "parameters", "tags"]
+    )
+    original_event = corrections.replace(
+        stack,
+        "_add_stack_event",
+        add_stack_event,
+        parameters=["self", "resource_status", "resource_status_reason", "resource_properties"],
+    )
+    original_parse = corrections.replace(stack, "parse_template", parse_template, parameters=["template"])
+
+
+def _event_of_failure(stack: Any, error: Exception, status: str) -> None:
+    if not isinstance(error, ResourceFailedError):
+        return
+    event = models.Event(
+        stack_id=stack.stack_id,
+        stack_name=stack.name,
+        logical_resource_id=error.logical_id,
+        physical_resource_id="",
+        resource_type=error.kind,
+        resource_status=status,
+        resource_status_reason=str(error),
+        resource_properties=None,
+    )
+    stack.events.append(event)
+
+
+def _roll_back(stack: Any) -> None:
+    resources = stack.resource_map
+    made = {name: resources._parsed_resources.get(name) for name in resources._resource_json_map}
+    for name, resource in reversed(list(made.items())):
+        if resource is None:
+            continue
+        try:
+            resources._delete_resource(resource, resources._resource_json_map[name])
+        except Exception:  # noqa: BLE001 - a roll-back goes on, as AWS's does
+            LOGGER.warning("the roll-back of %s left %s behind", stack.name, name, exc_info=True)
+        resources._parsed_resources.pop(name, None)
+
+
+# Parameters
+
+
+def _parameters(corrections: Corrections) -> None:
+    def parse_ssm_parameter(self: Any, value: str, value_type: str) -> Any:
+        text = _public_parameter(value, self._region_name)
+        if text is None:
+            found = ssm_backends[self._account_id][self._region_name].get_parameter(value)
+            if found is None:
+                raise ValidationError(
+                    message=f"Unable to fetch parameters [{value}] from parameter store for this account."
+                )
+            text = str(found.value)
+        return text.split(",") if "List" in value_type else text
+
+    corrections.replace(
+        parsing.ResourceMap,
+        "parse_ssm_parameter",
+        parse_ssm_parameter,
+        parameters=["self", "value", "value_type"],
+    )
+
+
+def _public_parameter(name: str, region: str) -> str | None:
+    """Return the value of one of AWS's own parameters: `/aws/service/powertools/python/<arch>/<runtime>/<version>`."""
+    if not name.startswith(POWERTOOLS_PARAMETERS):
+        return None
+    language, architecture, runtime, version = name.removeprefix(POWERTOOLS_PARAMETERS).split("/")
+    if language != "python":
+        return None
+    layer = f"AWSLambdaPowertoolsPythonV3-{runtime.replace('.', '')}-{architecture}"
+    number = version.split(".")[1] if version.count(".") == 2 else "1"
+    return f"arn:aws:lambda:{region}:017000801446:layer:{layer}:{number}"

@@ -1,0 +1,341 @@
+"""
+Run functions for real: the function's own zip, in warm processes, under the function's role and environment.
+
+moto wants Docker for that, or answers with a canned text. Here each function has a few processes of the sandbox's own interpreter that
+are kept warm and are replaced when code or configuration change. They get the environment that Lambda gives, the role's
+credentials, and the address of the emulator; nothing of the parent's environment but PATH and LANG. The time-out is enforced by killing
+the process.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import json
+import logging
+import os
+import queue
+import select
+import shutil
+import subprocess
+import sys
+import threading
+import time
+import uuid
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sandbox.aws.identity import Credentials
+
+LOGGER = logging.getLogger(__name__)
+
+BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
+END_OF_OUTPUT = "\x1e"
+"""Begins the line by which a process says that an invocation's output is complete."""
+PROCESSES_PER_FUNCTION = 3
+LOG_PATIENCE_SECONDS = 2.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSpec:
+    """Everything that decides how a function runs; another value means another process."""
+
+    arn: str
+    name: str
+    version: str
+    region: str
+    handler: str
+    runtime: str
+    role_arn: str
+    timeout: float
+    memory: int
+    log_group: str
+    environment: tuple[tuple[str, str], ...]
+    code_digest: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an invocation came to."""
+
+    payload: str
+    failed: bool
+
+
+class _Process:
+    """One warm process of a function."""
+
+    def __init__(
+        self, spec: FunctionSpec, folder: Path, environment: dict[str, str], emit: Callable[[list[str]], None]
+    ) -> None:
+        self.spec = spec
+        self._emit = emit
+        incoming, self._requests = os.pipe()
+        self._outcomes, outgoing = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                # -P: the bootstrap's own folder must not be importable. -u: prints arrive when they are made.
+                [sys.executable, "-P", "-u", str(BOOTSTRAP), str(incoming), str(outgoing)],
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(incoming, outgoing),
+                text=True,
+                encoding="utf-8",
+                errors="replace",
+            )
+        finally:
+            os.close(incoming)
+            os.close(outgoing)
+        self._unread = b""
+        self._stopping = threading.Lock()
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._reader = threading.Thread(target=self._read_output, daemon=True, name=f"output-of-{spec.name}")
+        self._reader.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def invoke(self, event: Any) -> Outcome:
+        """Run one invocation; a process that doesn't answer in time is killed."""
+        request_id = str(uuid.uuid4())
+        started = time.monotonic()
+        invocation = {
+            "request_id": request_id,
+            "event": event,
+            "function_arn": self.spec.arn,
+            "timeout": self.spec.timeout,
+        }
+        with contextlib.suppress(BrokenPipeError):
+            _write_all(self._requests, (json.dumps(invocation) + "\n").encode())
+        answer = self._next_answer(started + self.spec.timeout)
+        if answer is None and self.alive:
+            self.stop()
+            text = f"RequestId: {request_id} Error: Task timed out after {self.spec.timeout:.2f} seconds"
+            outcome = _platform_error("Sandbox.Timedout", text)
+        elif answer is None:
+            code = self._process.wait()
+            text = f"RequestId: {request_id} Error: Runtime exited with exit status {code}"
+            outcome = _platform_error("Runtime.ExitError", text)
+        else:
+            parsed = json.loads(answer)
+            outcome = Outcome(payload=parsed["payload"], failed=parsed["failed"])
+        self._emit(
+            [
+                f"START RequestId: {request_id} Version: {self.spec.version}",
+                *self._output_until(request_id),
+                *([json.loads(outcome.payload)["errorMessage"]] if answer is None else []),
+                f"END RequestId: {request_id}",
+                f"REPORT RequestId: {request_id}\tDuration: {(time.monotonic() - started) * 1000:.2f} ms",
+            ]
+        )
+        return outcome
+
+    def stop(self) -> None:
+        """End the process and everything that belongs to it; harmless when it is done already."""
+        with self._stopping:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self.alive:
+            self._process.kill()
+        self._process.wait()
+        self._reader.join(LOG_PATIENCE_SECONDS)
+        for descriptor in (self._requests, self._outcomes):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+        self._requests = self._outcomes = -1
+
+    def _next_answer(self, deadline: float) -> bytes | None:
+        poll = select.poll()
+        poll.register(self._outcomes, select.POLLIN | select.POLLHUP)
+        while b"\n" not in self._unread:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                return None
+            chunk = os.read(self._outcomes, 65536)
+            if not chunk:
+                self._process.wait()
+                return None
+            self._unread += chunk
+        answer, self._unread = self._unread.split(b"\n", 1)
+        return answer
+
+    def _read_output(self) -> None:
+        stream = self._process.stdout
+        assert stream is not None  # noqa: S101 - it was asked for; mypy can't know
+        with stream:
+            for line in stream:
+                self._lines.put(line.rstrip("\n"))
+        self._lines.put(None)
+
+    def _output_until(self, request_id: str) -> list[str]:
+        """Return what was printed for one invocation; the end mark is sent before the outcome."""
+        lines: list[str] = []
+        deadline = time.monotonic() + LOG_PATIENCE_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                line = self._lines.get(timeout=left)
+            except queue.Empty:
+                break
+            if line is None or line == f"{END_OF_OUTPUT}{request_id}":
+                break
+            if END_OF_OUTPUT in line:
+                # The handler's last print had no line end.
+                lines.append(line.split(END_OF_OUTPUT, 1)[0])
+                break
+            lines.append(line)
+        return lines
+
+
+class _Pool:
+    """The processes of one function."""
+
+    def __init__(self, spec: FunctionSpec, start: Callable[[], _Process]) -> None:
+        self.spec = spec
+        self._start = start
+        self._slots = threading.Semaphore(PROCESSES_PER_FUNCTION)
+        self._lock = threading.Lock()
+        self._idle: list[_Process] = []
+        self._busy: set[_Process] = set()
+        self._closed = False
+
+    def invoke(self, event: Any) -> Outcome:
+        with self._slots:
+            process = self._take()
+            try:
+                return process.invoke(event)
+            finally:
+                self._give_back(process)
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            processes = [*self._idle, *self._busy]
+            self._idle.clear()
+        for process in processes:
+            process.stop()
+
+    def retire(self) -> None:
+        """Let running invocations end, then stop; idle processes go at once."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for process in idle:
+            process.stop()
+
+    def _take(self) -> _Process:
+        with self._lock:
+            while self._idle:
+                process = self._idle.pop()
+                if process.alive:
+                    self._busy.add(process)
+                    return process
+                process.stop()
+        process = self._start()
+        with self._lock:
+            self._busy.add(process)
+        return process
+
+    def _give_back(self, process: _Process) -> None:
+        with self._lock:
+            self._busy.discard(process)
+            keep = process.alive and not self._closed
+            if keep:
+                self._idle.append(process)
+        if not keep:
+            process.stop()
+
+
+class LambdaRuntime:
+    """All functions of one embedded AWS."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        addresses: Callable[[], dict[str, str]],
+        credentials: Callable[[FunctionSpec], Credentials],
+    ) -> None:
+        self._folder = folder
+        self._addresses = addresses
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._pools: dict[str, _Pool] = {}
+
+    def invoke(
+        self, spec: FunctionSpec, code: bytes, event: Any, emit: Callable[[list[str]], None]
+    ) -> Outcome:
+        """Run *spec* on *event*; *emit* gets the log lines."""
+        with self._lock:
+            pool = self._pools.get(spec.arn)
+            if pool is None or pool.spec != spec:
+                if pool is not None:
+                    pool.retire()
+                pool = self._pools[spec.arn] = self._new_pool(spec, code, emit)
+        return pool.invoke(event)
+
+    def stop(self) -> None:
+        """End every process."""
+        with self._lock:
+            pools, self._pools = list(self._pools.values()), {}
+        for pool in pools:
+            pool.close()
+
+    def _new_pool(self, spec: FunctionSpec, code: bytes, emit: Callable[[list[str]], None]) -> _Pool:
+        folder = self._folder / spec.name / hashlib.sha256(code).hexdigest()[:16]
+        if not folder.exists():
+            unpacked = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}")
+            unpacked.mkdir(parents=True)
+            with zipfile.ZipFile(io.BytesIO(code)) as archive:
+                archive.extractall(unpacked)
+            shutil.move(unpacked, folder)
+        log_file = self._folder / f"{spec.name}.log"
+
+        def keep(lines: list[str]) -> None:
+            with log_file.open("a", encoding="utf-8") as stream:
+                stream.writelines(f"{line}\n" for line in lines)
+            emit(lines)
+
+        return _Pool(spec, lambda: _Process(spec, folder, self._environment(spec, folder), keep))
+
+    def _environment(self, spec: FunctionSpec, folder: Path) -> dict[str, str]:
+        credentials = self._credentials(spec)
+        return {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "en_US.UTF-8",
+            "TZ": ":UTC",
+            "PYTHONPATH": str(folder),
+            "POWERTOOLS_TRACE_DISABLED": "1",
+            **dict(spec.environment),
+            "AWS_REGION": spec.region,
+            "AWS_DEFAULT_REGION": spec.region,
+            "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+            "AWS_SESSION_TOKEN": credentials.session_token or "",
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{spec.runtime}",
+            "AWS_LAMBDA_FUNCTION_NAME": spec.name,
+            "AWS_LAMBDA_FUNCTION_VERSION": spec.version,
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory),
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group,
+            "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d', time.gmtime())}/[{spec.version}]sandbox",
+            "LAMBDA_TASK_ROOT": str(folder),
+            "_HANDLER": spec.handler,
+            **self._addresses(),
+        }
+
+
+def _platform_error(kind: str, message: str) -> Outcome:
+    return Outcome(payload=json.dumps({"errorType": kind, "errorMessage": message}), failed=True)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
