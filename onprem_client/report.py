@@ -1,0 +1,57 @@
+"""
+Tell the cloud what became of a site's document, but only when that is news.
+
+What was last told is remembered; the time, the details of checks and the document's provenance are no news.
+So a server that fails in the same way at each poll reports it once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from contract import names
+from contract.documents import AdoptionReport, CheckResult, Outcome
+from contract.parameters import adoption_parameter
+from onprem_client import __version__
+from onprem_client.parameter_store import ParameterStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What there is to tell about one site."""
+
+    site: names.SiteName
+    region: names.Region
+    vpc_endpoint_id: names.EndpointId
+    document_version: int
+    document_meaning: str
+    outcome: Outcome
+    error: str | None
+
+    def digest(self) -> str:
+        """Return a short text that changes when this is news again."""
+        error = "" if self.error is None else hashlib.sha256(self.error.encode()).hexdigest()[:16]
+        return f"{self.outcome} {self.vpc_endpoint_id} {self.document_meaning} {error}".strip()
+
+
+def put(
+    news: News,
+    *,
+    server: names.ServerName,
+    checks: Sequence[CheckResult],
+    at: str,
+    parameters: ParameterStore,
+) -> None:
+    """Write the report; the version of VBR is not known without its REST API, so it is left open."""
+    report = AdoptionReport(
+        server=server,
+        client_version=__version__,
+        vbr_version=None,
+        vpc_endpoint_id=news.vpc_endpoint_id,
+        document_version=news.document_version,
+        outcome=news.outcome,
+        checks=tuple(checks),
+        error=news.error,
+        at=at,
+    )
+    parameters.put(adoption_parameter(news.site, server), report.to_json())

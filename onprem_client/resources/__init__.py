@@ -1,0 +1,1 @@
+"""One module per thing that the client manages on the backup server."""
