@@ -43,7 +43,7 @@ class HttpsServer(ThreadingHTTPServer):
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Connection)
         self._thread = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.05}, name="vbr rest"
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, name="vbr rest"
         )
 
     @property
@@ -105,6 +105,9 @@ class _Connection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "StandInVbr"
     sys_version = ""
+    # Headers and body leave together: two small packets would wait for each other's acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
 
     def setup(self) -> None:
         if isinstance(self.request, ssl.SSLSocket):

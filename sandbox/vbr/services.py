@@ -20,7 +20,7 @@ from sandbox.vbr.faults import Faults
 BACKUP_SERVICE = "VeeamBackupSvc"
 REST_SERVICE = "VeeamBackupRESTSvc"
 
-_TICK = 0.02
+_TICK = 0.01
 
 
 class ServiceStartError(Exception):

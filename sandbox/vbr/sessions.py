@@ -112,13 +112,14 @@ class Sessions:
     def _run(self, session: Session, work: Callable[[Session], None]) -> None:
         session.over.wait(self._duration * 0.2)
         self._move(session, SessionState.STARTING, SessionState.WORKING)
+        # The time passes before the work: what a session brings about is there at its end, not before.
+        session.over.wait(self._duration * 0.8)
         failure: str | None = None
         try:
             if session.running:
                 work(session)
         except SessionFailedError as error:
             failure = str(error)
-        session.over.wait(self._duration * 0.8)
         if session.continuous and failure is None:
             self._move(session, SessionState.WORKING, SessionState.IDLE)
             while session.state is SessionState.IDLE:

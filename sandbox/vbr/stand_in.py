@@ -27,7 +27,7 @@ from sandbox.vbr.s3 import S3Connector
 from sandbox.vbr.services import BACKUP_SERVICE, REST_SERVICE, Service, ServiceManager, ServiceState
 
 _PATIENCE = 30.0
-_PAUSE = 0.02
+_PAUSE = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

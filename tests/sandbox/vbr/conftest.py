@@ -35,9 +35,9 @@ def _start_vbr(tmp_path: Path, ca: SandboxCa, s3: InMemoryS3) -> Iterator[StartV
             "folder": tmp_path / "vbr",
             "tls": ca.server_context(),
             "connector": s3,
-            "start_duration": 0.05,
-            "stop_duration": 0.05,
-            "rest_delay": 0.05,
+            "start_duration": 0.02,
+            "stop_duration": 0.02,
+            "rest_delay": 0.02,
             "backup_interval": 0.1,
             "session_duration": 0.1,
         }

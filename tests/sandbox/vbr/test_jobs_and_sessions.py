@@ -45,7 +45,8 @@ def test_disabled_job_finishes_its_run_and_starts_no_other(client: VbrClient) ->
     job = _job(client, "Backup to Tokyo")["id"]
     eventually(lambda: bool(_working(client, "Backup to Tokyo")))
     answer = client.send("POST", f"/api/v1/jobs/{job}/disable")
-    eventually(lambda: not _working(client, "Backup to Tokyo"))
+    unfinished = "/api/v1/sessions?resultFilter=None&nameFilter=Backup%20to%20Tokyo"
+    eventually(lambda: not client.get(unfinished)["data"])
     runs = len(json_lines(client.vbr.folder / "backups.jsonl"))
     time.sleep(0.4)
     after = len(json_lines(client.vbr.folder / "backups.jsonl"))

@@ -24,8 +24,9 @@ def _browse(credential: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_repository_exists_when_its_session_has_succeeded(client: VbrClient, s3: InMemoryS3) -> None:
+def test_repository_exists_when_its_session_has_succeeded(start_vbr: StartVbr, s3: InMemoryS3) -> None:
     """The 201 is only the beginning."""
+    client = start_vbr(session_duration=0.6)
     session = client.post(REPOSITORIES, client.repository_body())
     at_first = client.get(f"{REPOSITORIES}?nameFilter=Tokyo")["data"]
     result = client.finished(session)

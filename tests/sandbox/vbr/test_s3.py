@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import boto3
 import pytest
@@ -11,7 +12,7 @@ from moto.server import ThreadedMotoServer
 from sandbox.vbr.s3 import BotoS3Connector, S3Access, S3AccessError, S3Connector
 from tests.sandbox.vbr.in_memory_s3 import InMemoryS3
 
-REGION = "ap-northeast-1"
+REGION: Final = "ap-northeast-1"
 
 
 def _access(host: str) -> S3Access:

@@ -1,6 +1,5 @@
 """The service manager: commands through files, pending states, refusals and faults."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -184,7 +183,6 @@ def test_fault_file_makes_the_start_fail(client: VbrClient) -> None:
     eventually(lambda: bool(client.service()["state"] == "stopped"))
     client.vbr.inject(Faults(start_fails="a configuration database that is away"))
     client.command("start")
-    time.sleep(0.1)
     eventually(lambda: bool(client.service()["state"] == "stopped"))
 
     assert client.service()["last_error"] == "a configuration database that is away"
