@@ -1,0 +1,291 @@
+"""
+Everything that one account and Region needs for its sites.
+
+One construct, so that it sits unchanged in a plain stack and in the stack of a StackSet.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from aws_cdk import Acknowledgment, ArnFormat, CfnOutput, IgnoreMode, RemovalPolicy, Stack, Validations
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from contract.parameters import endpoint_parameter, settings_parameter
+from contract.settings import SiteSettings
+from stacks.constructs.reconcile import Reconcile, Steps
+from stacks.constructs.step_function_lambda import Shared, StepFunctionLambda
+from stacks.policies import buckets, network, parameters, table
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "vbr-privatelink"
+# The same key as in lambdas/prove_lockdown/logic.py; a test keeps them equal.
+PROBE_KEY = "vbr-privatelink-probe"
+# Powertools publishes each version of its layer under a public parameter; pinned like a package.
+POWERTOOLS_LAYER = "/aws/service/powertools/python/arm64/python3.13/3.37.0"
+
+
+class Site(Construct):
+    """The workflow, what starts it, and the settings of its sites."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        sites: Sequence[SiteSettings],
+        log_retention: logs.RetentionDays,
+        alert_emails: Sequence[str],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self._stack = Stack.of(self)
+        self._sites = sites
+        self._retention = log_retention
+        self._table = dynamodb.Table(
+            self,
+            "Sites",
+            partition_key=dynamodb.Attribute(name="site", type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            # What the sites should be is not in any template: it stays when the stack goes.
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+        for site in sites:
+            ssm.StringParameter(
+                self,
+                f"Settings-{site.site}",
+                parameter_name=settings_parameter(site.site),
+                description=f"What the workflow makes of site {site.site}; change it in cdk.json",
+                string_value=site.to_json(),
+            )
+        reconcile = Reconcile(
+            self,
+            "Reconcile",
+            steps=self._steps(),
+            name=f"{NAME}-reconcile",
+            log_group=logs.LogGroup(
+                self, "ReconcileLogs", retention=self._retention, removal_policy=RemovalPolicy.DESTROY
+            ),
+        )
+        self.state_machine = reconcile.state_machine
+        self._start_by_event()
+        self._tell_of_failures(alert_emails)
+        CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
+        CfnOutput(self, "SitesTable", value=self._table.table_name)
+
+    def _steps(self) -> Steps:
+        shared = Shared(
+            code=lambda_.Code.from_asset(
+                str(ROOT),
+                # Like a .gitignore: everything but the two packages that the functions import.
+                exclude=["/*", "!/lambdas", "!/contract", "__pycache__", "*.pyc"],
+                ignore_mode=IgnoreMode.GIT,
+            ),
+            layer=lambda_.LayerVersion.from_layer_version_arn(
+                self,
+                "Powertools",
+                ssm.StringParameter.value_for_string_parameter(self, POWERTOOLS_LAYER),
+            ),
+            retention=self._retention,
+            name=NAME,
+        )
+        bucket_arns = [f"arn:{self._stack.partition}:s3:::{name}" for name in self._bucket_names()]
+        settings_arns = [self._parameter_arn(settings_parameter(site.site)) for site in self._sites]
+        endpoint_arns = [self._parameter_arn(endpoint_parameter(site.site)) for site in self._sites]
+        sites_table = {"SITES_TABLE": self._table.table_name}
+        execution_arns = self._stack.format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{NAME}-reconcile:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
+
+        acquire_lease = StepFunctionLambda(
+            self,
+            "AcquireLease",
+            step="acquire_lease",
+            shared=shared,
+            statements=[
+                table.take_and_give_leases(self._table),
+                table.see_whether_runs_have_ended(execution_arns),
+            ],
+            environment={**sites_table, "SITES": ",".join(site.site for site in self._sites)},
+            explained_wildcards={
+                f"Resource::{execution_arns.replace(self._stack.partition, '<AWS::Partition>')}": (
+                    "Runs of this one workflow: each has a name of its own."
+                )
+            },
+        )
+        ensure_bucket = StepFunctionLambda(
+            self,
+            "EnsureBucket",
+            step="ensure_bucket",
+            shared=shared,
+            statements=[
+                buckets.create_buckets(bucket_arns),
+                buckets.look_at_buckets(bucket_arns),
+                buckets.repair_buckets(bucket_arns),
+            ],
+            # Bucket policies name this role by its ARN, and compare strings: the name never changes.
+            role_name=self._role_name("ensure-bucket"),
+        )
+        attach_bucket_policy = StepFunctionLambda(
+            self,
+            "AttachBucketPolicy",
+            step="attach_bucket_policy",
+            shared=shared,
+            statements=[
+                buckets.administer_bucket_policies(bucket_arns),
+                table.remember_replaced_policies(self._table),
+                parameters.read_published_endpoint(endpoint_arns),
+            ],
+            environment={
+                **sites_table,
+                "POLICY_ADMINISTRATOR_ROLE": self._role_arn("policy-administrator"),
+                "ENSURE_BUCKET_ROLE": self._role_arn("ensure-bucket"),
+            },
+            role_name=self._role_name("policy-administrator"),
+        )
+        return Steps(
+            acquire_lease=acquire_lease,
+            resolve_request=StepFunctionLambda(
+                self,
+                "ResolveRequest",
+                step="resolve_request",
+                shared=shared,
+                statements=[
+                    parameters.read_settings(settings_arns),
+                    network.look_at_network("ec2:DescribeSubnets", "ec2:DescribeVpcs"),
+                ],
+            ),
+            ensure_bucket=ensure_bucket,
+            ensure_endpoint=StepFunctionLambda(
+                self,
+                "EnsureEndpoint",
+                step="ensure_endpoint",
+                shared=shared,
+                statements=[
+                    network.look_at_network(
+                        "ec2:DescribeSecurityGroups",
+                        "ec2:DescribeVpcEndpointServices",
+                        "ec2:DescribeVpcEndpoints",
+                    ),
+                    *network.create_tagged(self._stack),
+                    *network.repair_own(self._stack),
+                ],
+                explained_wildcards=network.explained_wildcards(
+                    self._stack, "security-group", "vpc-endpoint", "vpc", "subnet"
+                ),
+            ),
+            check_endpoint=StepFunctionLambda(
+                self,
+                "CheckEndpoint",
+                step="check_endpoint",
+                shared=shared,
+                statements=[
+                    network.look_at_network("ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcEndpoints")
+                ],
+            ),
+            attach_bucket_policy=attach_bucket_policy,
+            prove_lockdown=StepFunctionLambda(
+                self,
+                "ProveLockdown",
+                step="prove_lockdown",
+                shared=shared,
+                statements=[buckets.put_the_probe([f"{arn}/{PROBE_KEY}" for arn in bucket_arns])],
+            ),
+            publish_endpoint=StepFunctionLambda(
+                self,
+                "PublishEndpoint",
+                step="publish_endpoint",
+                shared=shared,
+                statements=[parameters.publish_endpoint(endpoint_arns)],
+            ),
+            undo_provisioning=StepFunctionLambda(
+                self,
+                "UndoProvisioning",
+                step="undo_provisioning",
+                shared=shared,
+                statements=[
+                    network.look_at_network("ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpoints"),
+                    network.delete_own(self._stack),
+                    parameters.read_published_endpoint(endpoint_arns),
+                ],
+                explained_wildcards=network.explained_wildcards(
+                    self._stack, "security-group", "vpc-endpoint"
+                ),
+            ),
+            release_lease=StepFunctionLambda(
+                self,
+                "ReleaseLease",
+                step="release_lease",
+                shared=shared,
+                statements=[table.take_and_give_leases(self._table)],
+                environment=sites_table,
+            ),
+        )
+
+    def _bucket_names(self) -> list[str]:
+        return [
+            bucket.name or f"{site.bucket_prefix}-{site.site}-{self._stack.account}-{self._stack.region}"
+            for site in self._sites
+            for bucket in site.buckets
+        ]
+
+    def _parameter_arn(self, name: str) -> str:
+        return self._stack.format_arn(
+            service="ssm", resource="parameter", resource_name=name.removeprefix("/")
+        )
+
+    def _role_name(self, purpose: str) -> str:
+        return f"{NAME}-{purpose}-{self._stack.region}"
+
+    def _role_arn(self, purpose: str) -> str:
+        return self._stack.format_arn(
+            service="iam", region="", resource="role", resource_name=self._role_name(purpose)
+        )
+
+    def _start_by_event(self) -> None:
+        """The whole event is passed on: the first step reads and checks it."""
+        undelivered = sqs.Queue(self, "UndeliveredRequests", enforce_ssl=True)
+        Validations.of(undelivered).acknowledge(
+            Acknowledgment(id="AwsSolutions-SQS3", reason="This is the dead-letter queue of the rule.")
+        )
+        events.Rule(
+            self,
+            "ProvisionRequested",
+            description="Makes a site what it should be",
+            event_pattern=events.EventPattern(source=[NAME], detail_type=["Provision Requested"]),
+            targets=[targets.SfnStateMachine(self.state_machine, dead_letter_queue=undelivered)],
+        )
+
+    def _tell_of_failures(self, alert_emails: Sequence[str]) -> None:
+        """By event and not by a state: a run that was stopped or timed out reaches no state any more."""
+        topic = sns.Topic(self, "Failures", enforce_ssl=True, display_name="VBR PrivateLink: a run failed")
+        for address in alert_emails:
+            topic.add_subscription(subscriptions.EmailSubscription(address))
+        events.Rule(
+            self,
+            "RunFailed",
+            description="Tells of every run that failed, timed out or was stopped",
+            event_pattern=events.EventPattern(
+                source=["aws.states"],
+                detail_type=["Step Functions Execution Status Change"],
+                detail={
+                    "stateMachineArn": [self.state_machine.state_machine_arn],
+                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                },
+            ),
+            targets=[targets.SnsTopic(topic)],
+        )
+        CfnOutput(self, "FailuresTopicArn", value=topic.topic_arn)

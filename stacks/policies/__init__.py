@@ -1,0 +1,1 @@
+"""What each function may do, one statement a function: the Sid says what, the docstring why."""

@@ -1,0 +1,26 @@
+"""Everything that one account needs, as a plain stack."""
+
+from aws_cdk import Environment, Stack
+from constructs import Construct
+
+from stacks.constructs.site import Site
+from stacks.settings import AppSettings
+
+
+class SiteStack(Stack):
+    """One account and Region, and its sites."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, settings: AppSettings) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            env=Environment(account=settings.account_id, region=settings.region),
+            description="VBR PrivateLink: Veeam backups to Amazon S3 through an interface endpoint",
+        )
+        Site(
+            self,
+            "Site",
+            sites=settings.sites,
+            log_retention=settings.log_retention,
+            alert_emails=settings.alert_emails,
+        )
