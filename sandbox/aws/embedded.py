@@ -24,9 +24,11 @@ from moto.ssm.models import ssm_backends
 
 from sandbox.aws import (
     correct_cloudformation,
+    correct_endpoints,
     correct_events,
     correct_iam,
     correct_lambda,
+    correct_s3,
     correct_ssm,
     correct_stepfunctions,
 )
@@ -284,7 +286,9 @@ class EmbeddedAws:
             corrections, client_for=self._machine_client, status_changed=self._execution_changed
         )
         correct_events.apply(corrections, self._delivery)
+        correct_s3.apply(corrections)
         correct_ssm.apply(corrections, self._delivery.emit)
+        correct_endpoints.apply(corrections, pending_seconds=options.pending_seconds)
         correct_cloudformation.apply(corrections, self._delivery.emit)
         log = RequestLog(self.requests_log)
         self._stack.callback(log.close)

@@ -7,9 +7,11 @@ The gateway knows nothing of single services beyond S3's doors; it takes what it
 from moto's own backends.
 """
 
+import contextlib
 import json
 import logging
 import re
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from moto.s3.models import s3_backends
 from sandbox.aws import authorization, calls
 from sandbox.aws.authorization import Circumstances, DeniedError
 from sandbox.aws.calls import AwsCall
+from sandbox.aws.correct_endpoints import current_state
 from sandbox.aws.errors import ErrorAnswer
 from sandbox.aws.hosts import Door, UnknownHostError, door_of
 from sandbox.aws.identity import ANONYMOUS, Identities, Principal, UnknownKeyError
@@ -33,6 +36,7 @@ LOGGER = logging.getLogger(__name__)
 
 ACCOUNT_HEADER = "HTTP_X_MOTO_ACCOUNT_ID"
 LARGEST_BUCKET_POLICY = 20 * 1024
+ONE_AT_A_TIME = ("dynamodb", "ec2", "events", "iam", "s3", "ssm", "sts")
 _CODE = re.compile(rb"<Code>([^<]*)</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
 # Operations that answer 403, not 404, for an object that isn't there, to callers who may not list.
@@ -71,6 +75,8 @@ class Gateway:
         self._log = log
         self._account_id = account_id
         self._region = region
+        # moto reads, decides and writes without locks; a conditional write must not be overtaken in between.
+        self._locks = {service: threading.Lock() for service in ONE_AT_A_TIME}
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         environ.pop(ACCOUNT_HEADER, None)
@@ -88,6 +94,8 @@ class Gateway:
             LOGGER.info("%s", error)
             return _Answer(status="502 Bad Gateway", headers=[("Content-Type", "text/plain")], body=f"{error}\n".encode())
         _use_path_style(environ, door)
+        # From here on moto's own idea of a virtual host must not interfere; it is set to the service's own name below.
+        environ["HTTP_HOST"] = "127.0.0.1"
         call = calls.understand(environ, is_s3=door.is_s3 or True, default_region=door.region or self._region)
         principal = ANONYMOUS
         try:
@@ -111,7 +119,9 @@ class Gateway:
     def _checked(
         self, environ: dict[str, Any], call: AwsCall, principal: Principal, door: Door, endpoint: Any
     ) -> _Answer:
-        bucket = call.parameters.get("Bucket") if call.service == "s3" else None
+        # Creating needs no owner's consent: a taken name is a conflict, not a refusal.
+        existing = call.service == "s3" and call.operation != "CreateBucket"
+        bucket = call.parameters.get("Bucket") if existing else None
         owner, policy = _bucket_facts(str(bucket)) if bucket else (None, None)
         circumstances = Circumstances(
             secure=environ[TLS_VERSION_KEY] is not None,
@@ -139,9 +149,7 @@ class Gateway:
 
     def _account_for(self, call: AwsCall, principal: Principal, bucket_owner: str | None) -> str:
         """Return the account whose backend answers: a bucket lives with its owner, the rest with the caller."""
-        if bucket_owner is not None and call.operation not in ("CreateBucket", "ListBuckets"):
-            return bucket_owner
-        return principal.account_id or self._account_id
+        return bucket_owner or principal.account_id or self._account_id
 
     def _from_moto(self, environ: dict[str, Any], call: AwsCall) -> _Answer:
         started: list[tuple[str, list[tuple[str, str]]]] = []
@@ -151,8 +159,9 @@ class Gateway:
             return lambda _data: None
 
         try:
-            chunks = self._application(environ, start_response)
-            body = b"".join(chunks)
+            with self._locks.get(call.service, contextlib.nullcontext()):
+                chunks = self._application(environ, start_response)
+                body = b"".join(chunks)
             close = getattr(chunks, "close", None)
             if close is not None:
                 close()
@@ -218,10 +227,14 @@ def _endpoint_behind(door: Door) -> Any:
         endpoint = by_region[door.region].vpc_end_points.get(door.endpoint_id)
         if endpoint is None:
             continue
-        names = [entry["dns_name"].split(".", 2)[1] for entry in endpoint.dns_entries if ".vpce." in entry["dns_name"]]
+        names = [
+            entry["dns_name"].removeprefix("*.").split(".", 1)[0]
+            for entry in endpoint.dns_entries
+            if ".vpce." in entry["dns_name"]
+        ]
         if door.endpoint_name not in names:
             raise EndpointUnreachableError(f"{door.endpoint_name} is no name of {door.endpoint_id}")
-        if endpoint.state != "available":
+        if current_state(endpoint) != "available":
             raise EndpointUnreachableError(f"{door.endpoint_id} is {endpoint.state}: nobody answers there")
         return endpoint
     raise EndpointUnreachableError(f"there is no endpoint {door.endpoint_id} in {door.region}")
