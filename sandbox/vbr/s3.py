@@ -163,7 +163,7 @@ class BotoS3Connector:
                 connect_timeout=5,
                 read_timeout=10,
                 proxies=self._proxies,
-                retries={"total_max_attempts": 1},
+                retries={"mode": "standard", "total_max_attempts": 1},
                 s3={"addressing_style": "path"},
             ),
         )

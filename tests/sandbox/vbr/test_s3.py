@@ -69,7 +69,7 @@ def test_missing_bucket_is_an_error_with_its_code(s3_and_access: tuple[S3Connect
     """The text goes into the session's result."""
     s3, access = s3_and_access
 
-    with pytest.raises(S3AccessError, match="NoSuchBucket"):
+    with pytest.raises(S3AccessError, match=r"\(NoSuchBucket\) when calling the ListObjectsV2 operation: "):
         s3.folders(access, bucket="nobody-has-this", prefix="")
 
 
