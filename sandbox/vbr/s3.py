@@ -163,7 +163,8 @@ class BotoS3Connector:
                 connect_timeout=5,
                 read_timeout=10,
                 proxies=self._proxies,
-                retries={"mode": "standard", "total_max_attempts": 1},
+                # With a single attempt botocore would add its own words to every refusal of S3.
+                retries={"mode": "standard", "total_max_attempts": 2},
                 s3={"addressing_style": "path"},
             ),
         )
