@@ -282,7 +282,9 @@ class Client:
         except ServiceNotRunningError as error:
             image, problem = ServiceImage(service=service_restart.SERVICE, dependents=()), error
         pending = self._pending("plan", decision, image)
-        return tuple(self._transactions.changes(pending, lambda: None, decision.memory_before)), problem
+        return tuple(
+            self._transactions.changes(pending, memory=decision.memory_before, before_stop=lambda: None)
+        ), problem
 
     def _interrupted(self, journal: Journal) -> tuple[str, ...]:
         if journal.pending is None:
@@ -305,7 +307,9 @@ class Client:
                 image = service_restart.read(self._machine.services)
                 pending = self._pending(command, decision, image)
                 changes = tuple(
-                    self._transactions.changes(pending, journal.service_will_stop, decision.memory_before)
+                    self._transactions.changes(
+                        pending, memory=decision.memory_before, before_stop=journal.service_will_stop
+                    )
                 )
                 result = replace(result, changes=changes, notes=(*notes, *_warnings(decision)))
                 if not confirm(result):
@@ -442,7 +446,8 @@ def _warnings(decision: Decision) -> tuple[str, ...]:
     ]
     return (
         *moved,
-        "this version can't see what is running on the server: restarting the service interrupts running tasks",
+        "what runs on the server can't be seen by this version: the restart of the service interrupts running "
+        "tasks",
     )
 
 

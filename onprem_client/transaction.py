@@ -2,8 +2,8 @@
 Change the server so that being killed at any moment can be put right at the next start.
 
 The journal is written before the first step and after the last; between them stands `plan.apply`. While our
-endpoint is in the region file, the registry value that keeps VBR from rewriting the file is set, at every moment
-and in both directions.
+endpoint is in the region file, the registry value that keeps VBR from rewriting the file is set, at every
+moment and in both directions.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,12 +29,20 @@ class Transactions:
     stop_timeout: float
     start_timeout: float
 
-    def changes(self, pending: Pending, before_stop: Callable[[], None], memory: Memory) -> list[Change]:
+    def changes(
+        self,
+        pending: Pending,
+        *,
+        memory: Memory,
+        before_stop: Callable[[], None],
+        loaded: Direction | None = None,
+    ) -> list[Change]:
         """
         Put the steps in their order.
 
         While our endpoint is in the file, the registry value is set: so it is set first, and taken back only
-        after the file was. Undone from the last to the first, the same holds on the way back.
+        after the file was. Undone from the last to the first, the same holds on the way back. `loaded` says
+        that, in this direction, the service need not be stopped any more: see `_loaded`.
         """
         restart = service_restart.restart(
             self.machine.services,
@@ -45,6 +53,11 @@ class Transactions:
             before_stop=before_stop,
             ours=pending.service_touched,
         )
+        stop, start = restart.stop, restart.start
+        if loaded is Direction.FORWARD:
+            stop = replace(stop, do=_nothing)
+        elif loaded is Direction.BACK:
+            start = replace(start, undo=_nothing)
         registry, file = [], []
         if pending.registry_before != pending.registry_after:
             registry.append(
@@ -65,8 +78,8 @@ class Transactions:
                 )
             )
         if pending.registry_after == registry_value.WANTED:
-            return [*registry, restart.stop, *file, restart.start]
-        return [restart.stop, *file, *registry, restart.start]
+            return [*registry, stop, *file, start]
+        return [stop, *file, *registry, start]
 
     def recover(self, journal: Journal) -> tuple[str, ...]:
         """
@@ -79,14 +92,17 @@ class Transactions:
         if pending is None:
             return ()
         what = f"{pending.command} of {pending.since} had been interrupted"
-        restart_known = pending.service_touched
-        changes = self.changes(pending, lambda: None, journal.memory)
-        if not restart_known or pending.direction is Direction.BACK:
-            changes = self._without_needless_restart(pending, changes, back=True)
+        back = pending.direction is Direction.BACK or not pending.service_touched
+        changes = self.changes(
+            pending,
+            memory=journal.memory,
+            before_stop=_nothing,
+            loaded=self._loaded(pending, Direction.BACK if back else Direction.FORWARD),
+        )
+        if back:
             plan.roll_back(changes, why=what)
             self._abandon(journal)
             return (f"{what}; it has been taken back",)
-        changes = self._without_needless_restart(pending, changes, back=False)
         try:
             plan.apply(changes, on_failure=journal.turn_back)
         except RollbackError:
@@ -97,39 +113,31 @@ class Transactions:
         journal.commit(pending.memory_after)
         return (f"{what}; it has been finished",)
 
-    def _without_needless_restart(
-        self, pending: Pending, changes: Sequence[Change], *, back: bool
-    ) -> list[Change]:
+    def _loaded(self, pending: Pending, direction: Direction) -> Direction | None:
         """
-        Leave the service running when it must have read the right file already.
+        Return *direction* when the service, if it runs, must have read the right file already.
 
         The file only changes while the service is stopped. So where the file is right, a running service has
         started since, and a stopped one needs no more than a start.
         """
+        if not pending.service_touched:
+            return direction
+        if pending.file_before == pending.file_after:
+            return None  # Only the registry value changed: nothing tells whether the service has read it.
         file, registry = (
             (pending.file_before, pending.registry_before)
-            if back
+            if direction is Direction.BACK
             else (pending.file_after, pending.registry_after)
         )
-        right = (
-            pending.file_before != pending.file_after
-            and self.machine.files.read(registry_value.region_file(self.machine.registry)) == file
-            and (
-                pending.registry_after == registry_value.WANTED
-                or registry_value.read(self.machine.registry) == registry
-            )
+        right = self.machine.files.read(registry_value.region_file(self.machine.registry)) == file and (
+            # Set before the file changes; taken back after it, and before the start.
+            pending.registry_after == registry_value.WANTED
+            or registry_value.read(self.machine.registry) == registry
         )
-        if not pending.service_touched or (right and back):
-            return [
-                replace(change, undo=_nothing) if change.after == "running" else change for change in changes
-            ]
-        if right:
-            return [
-                replace(change, do=_nothing) if change.after == "stopped" else change for change in changes
-            ]
-        return list(changes)
+        return direction if right else None
 
     def carry_out(self, journal: Journal, pending: Pending, changes: Sequence[Change]) -> None:
+        """Make *changes*, with the journal around them; when one fails, everything is as before."""
         journal.begin(pending)
         try:
             plan.apply(changes, on_failure=journal.turn_back)

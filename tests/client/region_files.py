@@ -63,7 +63,7 @@ TEMPLATES: dict[str, str] = {
     ),
     "lower-case types": PLAIN.replace('Type="S3"', 'Type="s3"'),
     "mixed-case types": _region(_ONE + "<x/>" + '⟨<Endpoint Type="s3">b</Endpoint>⟧'),
-    "single quotes": PLAIN.replace('"', "'").replace("version='1.0'", 'version="1.0"'),
+    "single quotes": PLAIN.replace('"', "'").replace("encoding='utf-8'", 'encoding="utf-8"'),
     "upper-case region": _region(_ONE, attributes='Id="AP-NORTHEAST-1"'),
     "attributes in another order": _region(
         '<Endpoint  Use="x>y" Type = "S3"\n\t>⟦s3.example⟧</Endpoint >',
