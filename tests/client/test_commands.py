@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from onprem_client.client import Client, Result
+from onprem_client.client import Result
 from onprem_client.errors import (
     ApplyError,
     ChangedMeanwhileError,
@@ -695,13 +694,3 @@ def test_a_site_that_leaves_the_configuration_can_still_be_undone(memory: Memory
     memory.undo("tokyo")
 
     assert memory.xml == DEFAULT.before
-
-
-def test_a_client_changes_no_configuration(memory: Memory) -> None:
-    """A frozen value can't be changed half-way through a run."""
-    with pytest.raises(AttributeError):
-        memory.configuration.auto_apply = False  # type: ignore[misc]
-
-    assert isinstance(
-        Client(replace(memory.configuration), memory._machine(), memory._store, memory.clock), Client
-    )
