@@ -142,11 +142,13 @@ def endpoint_host(
 
 def private_address(value: object, *, field: str) -> str:
     """Check an IP address of an endpoint's network interface, IPv4 or IPv6, in its canonical form."""
+    # Behind a percent sign the standard library takes any text as an IPv6 zone.
+    zone = isinstance(value, str) and "%" in value
     try:
         address = ipaddress.ip_address(value) if isinstance(value, str) else None
     except ValueError:
         address = None
-    if address is None or str(address) != value:
+    if address is None or zone or str(address) != value:
         raise ContractError(field, f"{shown(value)} is not an IP address")
     return str(address)
 
