@@ -1,0 +1,90 @@
+"""
+python -m sandbox up --state DIR       keep an embedded AWS and a stand-in VBR server running
+python -m sandbox demo                 tell the whole story on one, and clean up
+"""
+
+import argparse
+import contextlib
+import json
+import signal
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+from sandbox.assembly import SynthesisError
+from sandbox.aws import DeploymentError
+from sandbox.demo.console import Console
+from sandbox.demo.story import Story, UntrueError
+from sandbox.running import Sandbox, SandboxOptions
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; 0 when it did what it says, 1 when something it says is not true."""
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description=(__doc__ or "").strip())
+    commands = parser.add_subparsers(dest="command", required=True)
+    up = commands.add_parser("up", help="keep a sandbox running until it is interrupted")
+    up.add_argument("--state", type=Path, required=True, metavar="DIR", help="where everything is written")
+    demo = commands.add_parser("demo", help="tell the whole story, and clean up")
+    demo.add_argument("--state", type=Path, metavar="DIR", help="keep what is written here")
+    demo.add_argument(
+        "--client", type=Path, default=ROOT, metavar="DIR", help="folder of the client's packages"
+    )
+    for command in (up, demo):
+        command.add_argument(
+            "--pending", type=float, default=2.0, metavar="SECONDS", help="how long an endpoint stays pending"
+        )
+        command.add_argument(
+            "--assembly", type=Path, metavar="DIR", help="use this synthesized app instead of synthesizing"
+        )
+    options = parser.parse_args(arguments)
+    # A plain `kill` must clean up too: the functions' processes end with the sandbox.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        return _up(options) if options.command == "up" else _demo(options)
+    except KeyboardInterrupt:
+        return 130
+    except (SynthesisError, DeploymentError) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _up(options: argparse.Namespace) -> int:
+    with Sandbox(_sandbox_options(options, options.state)) as sandbox:
+        print(f"AWS        {sandbox.aws.endpoint_url}    . {sandbox.state / 'env.sh'}")
+        print(f"VBR        {sandbox.vbr.url}    user {sandbox.vbr.user}, password in sandbox.json")
+        print(f"client     python -m onprem_client run --config {sandbox.client_configuration}")
+        request = json.dumps({"site": sandbox.settings.site})
+        print("start      aws stepfunctions start-execution \\")
+        print(f"             --state-machine-arn {sandbox.state_machine_arn} --input '{request}'")
+        print("ready", flush=True)
+        threading.Event().wait()
+    return 0
+
+
+def _demo(options: argparse.Namespace) -> int:
+    console = Console(sys.stdout)
+    with contextlib.ExitStack() as stack:
+        temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="vbr-privatelink-"))
+        state = options.state or Path(temporary)
+        try:
+            with console.waiting("an embedded AWS and a stand-in VBR server start, the stack is deployed"):
+                sandbox = stack.enter_context(Sandbox(_sandbox_options(options, state)))
+            Story(sandbox, console, client=options.client.resolve()).tell()
+        except UntrueError as error:
+            console.failed(str(error))
+            return 1
+    console.done("Every statement above was checked. Nothing is left running.")
+    return 0
+
+
+def _sandbox_options(options: argparse.Namespace, state: Path) -> SandboxOptions:
+    return SandboxOptions(
+        state=state.resolve(), root=ROOT, pending_seconds=options.pending, assembly=options.assembly
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,56 @@
+"""Synthesize the product's own app, as `cdk synth` would, and read what the assembly says of itself."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+# Node 20 is what the README asks for; the CDK's runtime warns about its age in eleven lines.
+_QUIET = {
+    "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
+    "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "20",
+}
+
+
+class SynthesisError(Exception):
+    """The app did not synthesize; the message is what it printed."""
+
+
+def synthesize(root: Path, output: Path) -> None:
+    """Run `app.py` of *root* into *output*, without credentials."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, str(root / "app.py")],
+        cwd=root,
+        env={**environment, **_QUIET, "CDK_OUTDIR": str(output)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SynthesisError((done.stdout + done.stderr).strip())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """A synthesized app with one stack."""
+
+    folder: Path
+    stack_name: str
+    account_id: str
+    region: str
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read manifest.json; the stack's environment is `aws://<account>/<region>`."""
+        artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
+        [(name, stack)] = [
+            (name, artifact)
+            for name, artifact in artifacts.items()
+            if artifact["type"] == "aws:cloudformation:stack"
+        ]
+        account_id, region = stack["environment"].removeprefix("aws://").split("/")
+        return cls(folder=folder, stack_name=name, account_id=account_id, region=region)

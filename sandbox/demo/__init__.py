@@ -1,0 +1,1 @@
+"""The story that `make demo` tells: real output of the real product, each statement checked."""

@@ -1,0 +1,274 @@
+"""
+The sandbox as a whole: embedded AWS, network, the product's stack, the stand-in VBR server, and the
+files that tell how to reach them.
+
+    DIR/env.sh           export lines for the AWS CLI and boto3, as an administrator
+    DIR/sandbox.json     names and addresses
+    DIR/client.toml      a ready configuration of the on-prem client
+    DIR/credentials      keys of the client and of the repository, with the least they need
+    DIR/vbr/             the stand-in's install folder, registry, services and requests
+    DIR/aws/             the log of every AWS call, and the functions' logs
+"""
+
+import contextlib
+import json
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from contract import names
+from contract.parameters import (
+    ROOT,
+    adoption_parameter,
+    endpoint_parameter,
+    seen_parameter,
+    settings_parameter,
+)
+from contract.settings import SiteSettings
+from sandbox.assembly import Assembly, synthesize
+from sandbox.aws import Credentials, EmbeddedAws, EmbeddedAwsOptions
+from sandbox.certificates import SandboxCa
+from sandbox.vbr.s3 import BotoS3Connector
+from sandbox.vbr.stand_in import StandInVbr, VbrOptions
+
+SERVER = "vbr01"
+REPOSITORY_USER = "vbr-repository"
+CLIENT_USER = "vbr-client"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxOptions:
+    """`assembly` is a synthesized app; without one the app of `root` is synthesized into the state folder."""
+
+    state: Path
+    root: Path
+    pending_seconds: float
+    assembly: Path | None
+
+
+class Sandbox:
+    """A running sandbox; a context manager that leaves nothing but files."""
+
+    aws: EmbeddedAws
+    vbr: StandInVbr
+    assembly: Assembly
+    settings: SiteSettings
+    bucket: names.BucketName
+    vpc_id: str
+    outputs: dict[str, str]
+    repository_keys: Credentials
+    client_keys: Credentials
+
+    def __init__(self, options: SandboxOptions) -> None:
+        self._options = options
+        self._stack = contextlib.ExitStack()
+
+    @property
+    def state(self) -> Path:
+        """The folder that holds everything the sandbox writes."""
+        return self._options.state
+
+    @property
+    def client_configuration(self) -> Path:
+        """The file for the client's --config."""
+        return self.state / "client.toml"
+
+    @property
+    def state_machine_arn(self) -> str:
+        """The workflow that the product's stack made."""
+        return self._output("StateMachineArn")
+
+    @property
+    def sites_table(self) -> str:
+        """The table in which the workflow keeps its leases."""
+        return self._output("SitesTable")
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        self.state.mkdir(parents=True, exist_ok=True)
+        folder = self._options.assembly
+        if folder is None:
+            folder = self.state / "cdk.out"
+            synthesize(self._options.root, folder)
+        self.assembly = Assembly.read(folder)
+        authority = SandboxCa(self.state / "ca")
+        self.aws = self._stack.enter_context(
+            EmbeddedAws(
+                EmbeddedAwsOptions(
+                    state=self.state,
+                    account_id=self.assembly.account_id,
+                    region=self.assembly.region,
+                    pending_seconds=self._options.pending_seconds,
+                ),
+                authority=authority,
+            )
+        )
+        site = self._only_site()
+        self.vpc_id = self.aws.create_network(site).vpc_id
+        self.outputs = dict(self.aws.deploy(folder))
+        self.settings = self._deployed_settings(site)
+        self.bucket = self.settings.buckets[0].name or names.default_bucket_name(
+            prefix=self.settings.bucket_prefix,
+            site=self.settings.site,
+            account_id=names.account_id(self.assembly.account_id),
+            region=names.region(self.assembly.region),
+        )
+        self.repository_keys = self.aws.create_user(REPOSITORY_USER, _repository_policy(self.bucket))
+        self.client_keys = self.aws.create_user(CLIENT_USER, self._client_policy())
+        self.vbr = self._stack.enter_context(
+            StandInVbr(
+                VbrOptions(
+                    folder=self.state / "vbr",
+                    tls=authority.server_context("localhost"),
+                    connector=BotoS3Connector(proxy_url=self.aws.proxy_url, ca_file=str(self.aws.ca_file)),
+                )
+            )
+        )
+        self._write_files()
+
+    def _only_site(self) -> str:
+        """Read the site's name from the template: the network is tagged with it before the stack is there."""
+        template = json.loads(
+            (self.assembly.folder / f"{self.assembly.stack_name}.template.json").read_text()
+        )
+        found = [
+            resource["Properties"]["Name"].removeprefix(f"{ROOT}/").removesuffix("/settings")
+            for resource in template["Resources"].values()
+            if resource["Type"] == "AWS::SSM::Parameter"
+        ]
+        [site] = found
+        return str(site)
+
+    def _deployed_settings(self, site: str) -> SiteSettings:
+        parameter = settings_parameter(names.site_name(site))
+        answer = self.aws.client("ssm").get_parameter(Name=parameter)
+        return SiteSettings.from_json(answer["Parameter"]["Value"])
+
+    def _client_policy(self) -> dict[str, Any]:
+        """The document of one site, and the reports of one server."""
+        site, server = self.settings.site, names.server_name(SERVER)
+        arn = f"arn:aws:ssm:{self.assembly.region}:{self.assembly.account_id}:parameter"
+        return _policy(
+            _allow(["ssm:GetParameter"], [f"{arn}{endpoint_parameter(site)}"]),
+            _allow(
+                ["ssm:PutParameter"],
+                [f"{arn}{adoption_parameter(site, server)}", f"{arn}{seen_parameter(site, server)}"],
+            ),
+        )
+
+    def _output(self, name: str) -> str:
+        # CDK puts the construct's path before the name and a hash behind it.
+        [value] = [value for key, value in self.outputs.items() if name in key]
+        return value
+
+    def _write_files(self) -> None:
+        administrator = self.aws.administrator
+        exports = {
+            "AWS_ENDPOINT_URL": self.aws.endpoint_url,
+            "AWS_CA_BUNDLE": str(self.aws.ca_file),
+            "AWS_REGION": self.assembly.region,
+            "AWS_DEFAULT_REGION": self.assembly.region,
+            "AWS_ACCESS_KEY_ID": administrator.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": administrator.secret_access_key,
+        }
+        (self.state / "env.sh").write_text(
+            "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
+        )
+        credentials = self.state / "credentials"
+        credentials.write_text(
+            _profile(CLIENT_USER, self.client_keys) + _profile(REPOSITORY_USER, self.repository_keys)
+        )
+        credentials.chmod(0o600)
+        self.client_configuration.write_text(
+            "# A ready configuration of the on-prem client for this sandbox.\n"
+            'strategy = "regions-file"\n'
+            "auto_apply = true\n"
+            f"server = {json.dumps(SERVER)}\n"
+            f"state_folder = {json.dumps(str(self.state / 'client'))}\n"
+            "\n[aws]\n"
+            f"profile = {json.dumps(CLIENT_USER)}\n"
+            f"credentials_file = {json.dumps(str(credentials))}\n"
+            f"endpoint_url = {json.dumps(self.aws.endpoint_url)}\n"
+            f"ca_bundle = {json.dumps(str(self.aws.ca_file))}\n"
+            "\n[[site]]\n"
+            f"name = {json.dumps(self.settings.site)}\n"
+            f"region = {json.dumps(self.assembly.region)}\n"
+            f"account_id = {json.dumps(self.assembly.account_id)}\n"
+            "\n[stand_in]\n"
+            f"registry_file = {json.dumps(str(self.vbr.folder / 'registry.json'))}\n"
+            f"services_folder = {json.dumps(str(self.vbr.folder / 'services'))}\n"
+        )
+        # Last: whoever waits for this file finds all the others.
+        (self.state / "sandbox.json").write_text(
+            json.dumps(
+                {
+                    "state_machine_arn": self.state_machine_arn,
+                    "site": self.settings.site,
+                    "region": self.assembly.region,
+                    "account_id": self.assembly.account_id,
+                    "bucket": self.bucket,
+                    "vpc_id": self.vpc_id,
+                    "settings_parameter": settings_parameter(self.settings.site),
+                    "endpoint_parameter": endpoint_parameter(self.settings.site),
+                    "aws_url": self.aws.endpoint_url,
+                    "aws_proxy": self.aws.proxy_url,
+                    "aws_ca": str(self.aws.ca_file),
+                    "vbr_url": self.vbr.url,
+                    "vbr_ca": str(self.aws.ca_file),
+                    "vbr_user": self.vbr.user,
+                    "vbr_password": self.vbr.password,
+                    "install_dir": str(self.vbr.install_dir),
+                },
+                indent=2,
+            )
+            + "\n"
+        )
+
+
+def _repository_policy(bucket: str) -> dict[str, Any]:
+    """What Veeam asks for a repository without immutability (docs/security.md), and no other bucket."""
+    return _policy(
+        _allow(
+            [
+                "s3:GetBucketLocation",
+                "s3:GetBucketObjectLockConfiguration",
+                "s3:GetBucketVersioning",
+                "s3:ListBucket",
+            ],
+            [f"arn:aws:s3:::{bucket}"],
+        ),
+        _allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"arn:aws:s3:::{bucket}/*"]),
+        _allow(["s3:ListAllMyBuckets"], ["*"]),
+    )
+
+
+def _policy(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def _allow(actions: list[str], resources: list[str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": actions, "Resource": resources}
+
+
+def _profile(name: str, keys: Credentials) -> str:
+    return (
+        f"[{name}]\naws_access_key_id = {keys.access_key_id}\n"
+        f"aws_secret_access_key = {keys.secret_access_key}\n\n"
+    )
