@@ -1,0 +1,1 @@
+"""The documents and names that both sides share."""
