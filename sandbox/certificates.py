@@ -1,8 +1,8 @@
 """
 The sandbox's own certificate authority: one CA, a server certificate for whatever host a client asks for.
 
-The embedded AWS and the stand-in VBR server share it, so a client trusts one file, `ca.pem`. The CA lives as long as the process:
-a new sandbox has a new one, and no private key of it is written to disk.
+The embedded AWS and the stand-in VBR server share it, so a client trusts one file, `ca.pem`. The CA lives
+as long as the process: a new sandbox has a new one, and no private key of it is written to disk.
 """
 
 import ssl
@@ -29,7 +29,8 @@ class SandboxCa:
         """
         Return a server context whose certificate is valid for *host* (and for the loopback names).
 
-        *accept_outdated_tls* lets TLS 1.0 and 1.1 through, so that a policy that refuses them is what refuses them.
+        *accept_outdated_tls* lets TLS 1.0 and 1.1 through, so that a policy that refuses them is what
+        refuses them.
         """
         with self._lock:
             key = (host, accept_outdated_tls)
@@ -38,7 +39,9 @@ class SandboxCa:
             return self._contexts[key]
 
     def multi_host_context(self, *, accept_outdated_tls: bool = False) -> ssl.SSLContext:
-        """Return a context that shows each client a certificate for the host it names in its greeting (SNI)."""
+        """
+        Return a context that shows each client a certificate for the host it names in its greeting (SNI).
+        """
         context = self._new_context("localhost", accept_outdated_tls=accept_outdated_tls)
 
         def choose(connection: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
@@ -56,7 +59,8 @@ class SandboxCa:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         if accept_outdated_tls:
             context.set_ciphers("ALL:@SECLEVEL=0")
-            # MINIMUM_SUPPORTED, not TLSv1: naming an outdated version is deprecated in Python, allowing it is not.
+            # MINIMUM_SUPPORTED, not TLSv1: naming an outdated version is deprecated in Python, allowing it
+            # is not.
             context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
         names = dict.fromkeys((host, *LOOPBACK_NAMES))
         self._authority.issue_cert(*names).configure_cert(context)

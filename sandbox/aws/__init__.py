@@ -5,7 +5,7 @@ An AWS on 127.0.0.1: moto inside this process, corrected where it differs from A
 
     with EmbeddedAws(EmbeddedAwsOptions(state=Path("state"), pending_seconds=2.0)) as aws:
         network = aws.create_network("tokyo")            # VPC and two subnets, tagged vbr-privatelink=tokyo
-        outputs = aws.deploy(Path("cdk.out"))            # assets, then the stack; raises DeploymentError with the reason
+        outputs = aws.deploy(Path("cdk.out"))            # assets and stack, or DeploymentError
         states = aws.client("stepfunctions")             # as the user `administrator`
         states.start_execution(stateMachineArn=outputs["StateMachineArn"])
         repository = aws.create_user("vbr-repository", policy)     # keys of a new user with this one policy
@@ -14,18 +14,21 @@ An AWS on 127.0.0.1: moto inside this process, corrected where it differs from A
 
 What other processes need to reach it:
 
-- `aws.endpoint_url` (`https://127.0.0.1:PORT`) as AWS_ENDPOINT_URL and `aws.ca_file` as AWS_CA_BUNDLE, with the keys in
-  `aws.administrator` (`access_key_id`, `secret_access_key`). `aws.client` and `aws.session` do the same in this process.
-- To use a real host name (an interface endpoint's, or S3's public one) keep that name as endpoint URL and make
-  `aws.proxy_url` the proxy for https: the port terminates the tunnel itself and sees the true host.
+- `aws.endpoint_url` (`https://127.0.0.1:PORT`) as AWS_ENDPOINT_URL and `aws.ca_file` as AWS_CA_BUNDLE, with
+  the keys in `aws.administrator` (`access_key_id`, `secret_access_key`). `aws.client` and `aws.session` do
+  the same in this process.
+- To use a real host name (an interface endpoint's, or S3's public one) keep that name as endpoint URL and
+  make `aws.proxy_url` the proxy for https: the port terminates the tunnel itself and sees the true host.
 
-What is in `requests.jsonl`, one line for each call of a client: at, service (boto3's name), action (the operation's name),
-parameters, principal (ARN), account, source (`client`, `states`, `events`, `lambda:<function>`), host, region, vpce, tls,
-readonly (None where it depends on what is started), status, error_code, error_message, user_agent. What `deploy`,
-`create_network` and `create_user` do is not in it: they are the sandbox's own set-up.
+What is in `requests.jsonl`, one line for each call of a client: at, service (boto3's name), action (the
+operation's name), parameters, principal (ARN), account, source (`client`, `states`, `events`,
+`lambda:<function>`), host, region, vpce, tls, readonly (None where it depends on what is started), status,
+error_code, error_message, user_agent. What `deploy`, `create_network` and `create_user` do is not in it:
+they are the sandbox's own set-up.
 
-One module for each correction (`correct_*.py`), each with what moto gets wrong in its first lines; all of them are taken back
-when the `with` ends. The gateway (`gateway.py`) stands in front of moto: host name, principal, policies, log.
+One module for each correction (`correct_*.py`), each with what moto gets wrong in its first lines; all of
+them are taken back when the `with` ends. The gateway (`gateway.py`) stands in front of moto: host name,
+principal, policies, log.
 """
 
 from sandbox.aws.deployment import DeploymentError as DeploymentError

@@ -1,12 +1,15 @@
 """
 Decide whether a call may happen: put together what identity, bucket and endpoint policies say.
 
-moto lets every call through unless it is asked to check, and then it understands one condition operator. Here every call of a client is
-checked before moto sees it, with the rules of AWS: an explicit deny wins; within one account an allow of either side is enough (a bucket
-policy that allows the account as a whole leaves it to the caller's own policies); across accounts both sides must allow; an endpoint's
-policy, a permissions boundary and a session policy only ever take away. Organization policies don't exist in the sandbox.
+moto lets every call through unless it is asked to check, and then it understands one condition operator.
+Here every call of a client is checked before moto sees it, with the rules of AWS: an explicit deny wins;
+within one account an allow of either side is enough (a bucket policy that allows the account as a whole
+leaves it to the caller's own policies); across accounts both sides must allow; an endpoint's policy, a
+permissions boundary and a session policy only ever take away. Organization policies don't exist in the
+sandbox.
 
-The texts are AWS's own, because the product reads them: a denial by a bucket policy proves the lock-down, any other one doesn't.
+The texts are AWS's own, because the product reads them: a denial by a bucket policy proves the lock-down,
+any other one doesn't.
 """
 
 import dataclasses
@@ -77,13 +80,18 @@ def _authorize_s3(call: AwsCall, principal: Principal, circumstances: Circumstan
         if principal.kind == "anonymous" or not same_account:
             # AWS explains itself only to callers of the bucket's own account.
             raise DeniedError("Access Denied")
-        raise DeniedError(
-            f'User: {principal.arn} is not authorized to perform: {action} on resource: "{resource}" {reason}'
-        )
+        raise DeniedError(_s3_text(principal, action=action, resource=resource, reason=reason))
+
+
+def _s3_text(principal: Principal, *, action: str, resource: str, reason: str) -> str:
+    return f'User: {principal.arn} is not authorized to perform: {action} on resource: "{resource}" {reason}'
 
 
 def may_list(call: AwsCall, principal: Principal, circumstances: Circumstances) -> str | None:
-    """Return why *principal* may not list the bucket: then S3 answers 403, not 404, for an object that isn't there."""
+    """
+    Return why *principal* may not list the bucket: then S3 answers 403, not 404, for an object that isn't
+    there.
+    """
     bucket = call.parameters["Bucket"]
     request = _request(
         call, principal, circumstances, action="s3:ListBucket", resource=f"arn:aws:s3:::{bucket}"
@@ -92,7 +100,7 @@ def may_list(call: AwsCall, principal: Principal, circumstances: Circumstances) 
     reason = _s3_decision(call, principal, circumstances, request, same_account=same_account)
     if reason is None:
         return None
-    return f'User: {principal.arn} is not authorized to perform: s3:ListBucket on resource: "{request.resource}" {reason}'
+    return _s3_text(principal, action=request.action, resource=request.resource, reason=reason)
 
 
 def may_assume(role_arn: str, principal: Principal, parameters: Mapping[str, Any]) -> None:
@@ -135,7 +143,9 @@ def may_invoke(
 def may_put_events(
     policy: Mapping[str, Any] | None, *, role_arn: str | None, bus_arn: str, rule: Any
 ) -> None:
-    """Raise `DeniedError` unless the policy of another account's bus lets the rule's role (or its account) in."""
+    """
+    Raise `DeniedError` unless the policy of another account's bus lets the rule's role (or its account) in.
+    """
     caller = role_arn or f"arn:aws:iam::{rule.account_id}:root"
     context: dict[str, ContextValue] = {
         "aws:principalarn": caller,
@@ -222,8 +232,8 @@ def _identity_decision(call: AwsCall, principal: Principal, request: PolicyReque
 def _denied(call: AwsCall, principal: Principal, *, action: str, resource: str, reason: str) -> DeniedError:
     if call.service == "ec2":
         return DeniedError(
-            f"You are not authorized to perform this operation. User: {principal.arn} is not authorized to perform: {action}"
-            f" on resource: {resource} {reason}",
+            f"You are not authorized to perform this operation. User: {principal.arn} is not authorized to"
+            f" perform: {action} on resource: {resource} {reason}",
             code="UnauthorizedOperation",
         )
     code = "AccessDenied" if call.service in ("sts", "iam", "cloudformation") else "AccessDeniedException"
@@ -346,7 +356,8 @@ def _request_tags(call: AwsCall) -> dict[str, str]:
     found: list[Any] = []
     for specification in parameters.get("TagSpecifications") or []:
         found += specification.get("Tags") or []
-    found += parameters.get("Tags") if isinstance(parameters.get("Tags"), list) else []
+    own = parameters.get("Tags")
+    found += own if isinstance(own, list) else []
     found += (parameters.get("CreateBucketConfiguration") or {}).get("Tags") or []
     found += (
         (parameters.get("Tagging") or {}).get("TagSet") or []

@@ -1,8 +1,8 @@
 """
 Which AWS operation a request is, and with which parameters: read with botocore's own service models.
 
-moto already has the routers and parsers (they follow the models); this module only finds the service, calls them, and shortens what a
-log must not hold.
+moto already has the routers and parsers (they follow the models); this module only finds the service, calls
+them, and shortens what a log must not hold.
 """
 
 import functools
@@ -69,7 +69,7 @@ class AwsCall:
 @functools.cache
 def iam_prefix(service: str) -> str:
     """Return the prefix of *service* in IAM actions (`states` for Step Functions)."""
-    if service in ("cloudwatch",):
+    if service == "cloudwatch":
         return "cloudwatch"
     if service == "resourcegroupstaggingapi":
         return "tag"
@@ -145,7 +145,7 @@ def _operation(service: str, environ: dict[str, Any]) -> tuple[str | None, dict[
         return None, {}
     model = get_service_model(service)
     parser = PROTOCOL_PARSERS[determine_request_protocol(model, request.content_type)](operation)
-    raw = {
+    raw: Any = {
         "method": request.method,
         "values": request.values,
         "headers": request.headers,

@@ -1,8 +1,8 @@
 """
 Resource types that moto's CloudFormation lacks, made of moto's own backends.
 
-moto skips an unknown type in silence, so a template's bucket policy is never there. A type that is neither moto's nor here makes the
-whole stack fail, by name (`correct_cloudformation.py`).
+moto skips an unknown type in silence, so a template's bucket policy is never there. A type that is neither
+moto's nor here makes the whole stack fail, by name (`correct_cloudformation.py`).
 """
 
 import json
@@ -180,7 +180,7 @@ class Schedule(_Resource, CloudFormationModel):
     ATTRIBUTES = ("Arn",)
 
     def put(self) -> None:
-        backend = scheduler_backends[self.account_id][self.region]
+        backend: Any = scheduler_backends[self.account_id][self.region]
         group = self.properties.get("GroupName", "default")
         existing = self.name in backend.schedule_groups[group].schedules
         (backend.update_schedule if existing else backend.create_schedule)(
@@ -214,7 +214,8 @@ class Alarm(_Resource, CloudFormationModel):
 
     def put(self) -> None:
         given = self.properties
-        cloudwatch_backends[self.account_id][self.region].put_metric_alarm(
+        backend: Any = cloudwatch_backends[self.account_id][self.region]
+        backend.put_metric_alarm(
             name=self.name,
             namespace=given.get("Namespace"),
             metric_name=given.get("MetricName"),
@@ -224,7 +225,9 @@ class Alarm(_Resource, CloudFormationModel):
             threshold=float(given["Threshold"]) if "Threshold" in given else None,
             statistic=given.get("Statistic"),
             description=given.get("AlarmDescription"),
-            dimensions=[{"name": item["Name"], "value": item["Value"]} for item in given.get("Dimensions", [])],
+            dimensions=[
+                {"name": item["Name"], "value": item["Value"]} for item in given.get("Dimensions", [])
+            ],
             alarm_actions=given.get("AlarmActions", []),
             metric_data_queries=None,
             treat_missing_data=given.get("TreatMissingData"),

@@ -4,13 +4,15 @@ Stacks hold what their template says, or fail and say why.
 What moto gets wrong, and AWS does:
 
 - A type it doesn't know is skipped with a warning. AWS fails the stack; so do we, before anything is made.
-- A resource that fails leaves the stack CREATE_IN_PROGRESS for ever and the client with an internal error. AWS rolls back, and its
-  events say which resource failed and why.
-- A changed resource whose type can't be updated becomes nothing. AWS updates or replaces it; here it is updated where that is simple,
-  and refused by name where it isn't.
+- A resource that fails leaves the stack CREATE_IN_PROGRESS for ever and the client with an internal error.
+  AWS rolls back, and its events say which resource failed and why.
+- A changed resource whose type can't be updated becomes nothing. AWS updates or replaces it; here it is
+  updated where that is simple, and refused by name where it isn't.
 - Unnamed resources get a new random name with every update. AWS keeps the name.
-- Template parameters of the type `AWS::SSM::Parameter::Value` break when the parameter is one of AWS's public ones, or missing.
-- The bootstrap version rule of CDK templates breaks updates. AWS evaluates it; the sandbox always is bootstrapped.
+- Template parameters of the type `AWS::SSM::Parameter::Value` break when the parameter is one of AWS's
+  public ones, or missing.
+- The bootstrap version rule of CDK templates breaks updates. AWS evaluates it; the sandbox always is
+  bootstrapped.
 - No "CloudFormation Stack Status Change" event.
 
 StackSets come later; they have a module of their own then.
@@ -153,7 +155,12 @@ def _resources(corrections: Corrections) -> None:
         kind = resource_json["Type"]
         try:
             return _updated(
-                original_update, logical_id, resource_json, resources_map, account_id=account_id, region_name=region_name
+                original_update,
+                logical_id,
+                resource_json,
+                resources_map,
+                account_id=account_id,
+                region_name=region_name,
             )
         except ResourceFailedError:
             raise
@@ -180,7 +187,9 @@ def _updated(
     kind = resource_json["Type"]
     existing = resources_map._parsed_resources.get(logical_id)
     if existing is None:
-        return parsing.parse_and_create_resource(logical_id, resource_json, resources_map, account_id, region_name)
+        return parsing.parse_and_create_resource(
+            logical_id, resource_json, resources_map, account_id, region_name
+        )
     in_place = IN_PLACE.get(kind)
     if in_place is None:
         resource_class = parsing.resource_class_from_type(kind)
@@ -200,7 +209,7 @@ def _update_managed_policy(policy: Any, properties: dict[str, Any], account_id: 
     backend = iam_backends[account_id]["aws"]
     if len(policy.versions) > 1:
         backend.delete_policy_version(policy.arn, policy.versions[0].version_id)
-    backend.create_policy_version(policy.arn, json.dumps(properties["PolicyDocument"]), "true")
+    backend.create_policy_version(policy.arn, json.dumps(properties["PolicyDocument"]), set_as_default=True)
 
 
 def _update_table(table: Any, properties: dict[str, Any], _account: str, _region: str) -> None:
@@ -224,7 +233,7 @@ def _stacks(corrections: Corrections, emit: Emit) -> None:
     def create_resources(self: Any) -> None:
         try:
             original_create(self)
-        except Exception as error:  # noqa: BLE001 - the boundary: whatever a resource raises, the stack rolls back
+        except Exception as error:
             LOGGER.info("stack %s failed", self.name, exc_info=True)
             _event_of_failure(self, error, "CREATE_FAILED")
             self.status = "ROLLBACK_IN_PROGRESS"
@@ -241,11 +250,15 @@ def _stacks(corrections: Corrections, emit: Emit) -> None:
         tags: dict[str, str] | None = None,
     ) -> None:
         require_known_types(self.parse_template(template))
-        if self.has_template(template) and (parameters is None or self.has_parameters(parameters)) and tags is None:
+        if (
+            self.has_template(template)
+            and (parameters is None or self.has_parameters(parameters))
+            and tags is None
+        ):
             raise ValidationError(message="No updates are to be performed.")
         try:
             original_update(self, template, role_arn, parameters, tags)
-        except Exception as error:  # noqa: BLE001 - as above; what was changed so far stays changed, and the status says so
+        except Exception as error:
             LOGGER.info("update of stack %s failed", self.name, exc_info=True)
             _event_of_failure(self, error, "UPDATE_FAILED")
             self.status = "UPDATE_ROLLBACK_FAILED"
@@ -313,7 +326,7 @@ def _roll_back(stack: Any) -> None:
             continue
         try:
             resources._delete_resource(resource, resources._resource_json_map[name])
-        except Exception:  # noqa: BLE001 - a roll-back goes on, as AWS's does
+        except Exception:
             LOGGER.warning("the roll-back of %s left %s behind", stack.name, name, exc_info=True)
         resources._parsed_resources.pop(name, None)
 
@@ -342,7 +355,10 @@ def _parameters(corrections: Corrections) -> None:
 
 
 def _public_parameter(name: str, region: str) -> str | None:
-    """Return the value of one of AWS's own parameters: `/aws/service/powertools/python/<arch>/<runtime>/<version>`."""
+    """
+    Return the value of one of AWS's own parameters:
+    `/aws/service/powertools/python/<arch>/<runtime>/<version>`.
+    """
     if not name.startswith(POWERTOOLS_PARAMETERS):
         return None
     language, architecture, runtime, version = name.removeprefix(POWERTOOLS_PARAMETERS).split("/")

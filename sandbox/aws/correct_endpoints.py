@@ -1,11 +1,13 @@
 """
 Interface endpoints behave like AWS's.
 
-moto: available at once; one DNS name of the shape `vpce-….com.amazonaws.<region>.s3`; ClientToken kept but ignored; addresses from
-anywhere; groups, subnets and services unchecked; modify changes neither private DNS nor interfaces; deleted ones stay for ever and their
-group may be deleted while in use; most filters unknown.
-AWS: pending for a while; a regional and zonal names, in no particular order; ClientToken makes creation idempotent; a network interface
-in each subnet, with the endpoint's groups; wrong ids refused by code; `deleting` and then gone.
+moto: available at once; one DNS name of the shape `vpce-….com.amazonaws.<region>.s3`; ClientToken kept but
+ignored; addresses from anywhere; groups, subnets and services unchecked; modify changes neither private DNS
+nor interfaces; deleted ones stay for ever and their group may be deleted while in use; most filters
+unknown.
+AWS: pending for a while; a regional and zonal names, in no particular order; ClientToken makes creation
+idempotent; a network interface in each subnet, with the endpoint's groups; wrong ids refused by code;
+`deleting` and then gone.
 """
 
 import dataclasses
@@ -39,7 +41,7 @@ STATE_CHANGE = "sandbox_state_change"
 ALPHANUMERIC = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-class IdempotentParameterMismatchError(EC2ClientError):  # type: ignore[misc]  # moto is untyped
+class IdempotentParameterMismatchError(EC2ClientError):
     """The same ClientToken with other parameters."""
 
     def __init__(self) -> None:
@@ -49,7 +51,7 @@ class IdempotentParameterMismatchError(EC2ClientError):  # type: ignore[misc]  #
         )
 
 
-class InvalidVpcEndpointServiceError(EC2ClientError):  # type: ignore[misc]  # moto is untyped
+class InvalidVpcEndpointServiceError(EC2ClientError):
     """A subnet or service that an endpoint can't have."""
 
 
@@ -103,7 +105,7 @@ def _creation(corrections: Corrections, lock: Any, pending_seconds: float) -> No
         client_token: str | None = None,
         security_group_ids: list[str] | None = None,
         tags: dict[str, str] | None = None,
-        private_dns_enabled: bool | None = None,  # noqa: FBT001
+        private_dns_enabled: bool | None = None,
     ) -> Any:
         if (endpoint_type or "Gateway").lower() != "interface":
             return original(
@@ -200,7 +202,9 @@ def _new(
         backend.get_security_group_from_name("default", vpc_id)
     ]
     endpoint_id = f"vpce-0{secrets.token_hex(8)}"
-    endpoint = VPCEndPoint(
+    # Its CloudFormation half is abstract, for mypy only.
+    make: Any = VPCEndPoint
+    endpoint = make(
         backend,
         endpoint_id,
         vpc_id,
@@ -239,11 +243,13 @@ def _require_private_dns(backend: Any, vpc_id: str, service_name: str) -> None:
     vpc = backend.get_vpc(vpc_id)
     if vpc.enable_dns_support not in (True, "true") or vpc.enable_dns_hostnames not in (True, "true"):
         raise InvalidParameter(
-            "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to true"
-            f" for {vpc_id}"
+            "Enabling private DNS requires both enableDnsSupport and enableDnsHostnames VPC attributes set to"
+            f" true for {vpc_id}"
         )
     if service_name.endswith(".s3") and not any(
-        other.vpc_id == vpc_id and other.service_name == service_name and other.vpc_endpoint_type != "Interface"
+        other.vpc_id == vpc_id
+        and other.service_name == service_name
+        and other.vpc_endpoint_type != "Interface"
         for other in backend.vpc_end_points.values()
     ):
         raise InvalidParameter(
@@ -381,7 +387,9 @@ def change(
         raise InvalidVpcEndpointServiceError(
             "IncorrectState", f"The VPC endpoint {endpoint.id} is {endpoint.state} and can't be modified."
         )
-    added = [_subnet(backend, name, endpoint.vpc_id) for name in add_subnets if name not in endpoint.subnet_ids]
+    added = [
+        _subnet(backend, name, endpoint.vpc_id) for name in add_subnets if name not in endpoint.subnet_ids
+    ]
     for name in remove_subnets:
         if name not in endpoint.subnet_ids:
             raise InvalidSubnetIdError(name)
@@ -443,7 +451,10 @@ def _deletion(corrections: Corrections, seconds: float) -> None:
 
     corrections.replace(VPCs, "delete_vpc_endpoints", delete, parameters=["self"])
     original = corrections.replace(
-        SecurityGroupBackend, "_delete_security_group", delete_group, parameters=["self", "vpc_id", "group_id"]
+        SecurityGroupBackend,
+        "_delete_security_group",
+        delete_group,
+        parameters=["self", "vpc_id", "group_id"],
     )
 
 

@@ -2,7 +2,8 @@
 AWS's own managed policies exist.
 
 moto: none of them (or all 1,300, which takes a while for each account).
-AWS: all. Here the ones that templates and users of this project attach; another one is refused as unknown, so it is noticed.
+AWS: all. Here the ones that templates and users of this project attach; another one is refused as unknown,
+so it is noticed.
 """
 
 import functools

@@ -1,7 +1,8 @@
 """
 Functions run.
 
-moto: Docker or a canned answer; layers must exist; CloudFormation drops layers, architectures, tracing and the log group.
+moto: Docker or a canned answer; layers must exist; CloudFormation drops layers, architectures, tracing and
+the log group.
 AWS: runs the code; a layer may be somebody else's (Powertools' public one); all properties are kept.
 """
 
@@ -63,11 +64,12 @@ def apply(corrections: Corrections, runtime: LambdaRuntime) -> None:
     corrections.replace(
         LambdaFunction, "_get_layers_data", _layers, parameters=["self", "layers_versions_arns"]
     )
-    configuration = corrections.replace(
-        LambdaFunction,
-        "get_configuration",
-        lambda self, on_create=False: _with_logging(self, configuration(self, on_create)),
-        parameters=["self", "on_create"],
+
+    def get_configuration(self: Any, on_create: bool = False) -> dict[str, Any]:
+        return _with_logging(self, original_configuration(self, on_create))
+
+    original_configuration = corrections.replace(
+        LambdaFunction, "get_configuration", get_configuration, parameters=["self", "on_create"]
     )
     corrections.replace(
         LambdaFunction,
@@ -167,7 +169,10 @@ def _update(
     account_id: str,
     region_name: str,
 ) -> Any:
-    """Make the function anew under its name: every property that the template no longer has is gone with the old one."""
+    """
+    Make the function anew under its name: every property that the template no longer has is gone with the
+    old one.
+    """
     properties = cloudformation_json["Properties"]
     name = properties.get("FunctionName", original_resource.function_name)
     policy = original_resource.policy

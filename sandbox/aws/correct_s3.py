@@ -1,16 +1,18 @@
 """
 New buckets are as AWS makes them, and policies are judged elsewhere.
 
-moto: a new bucket has no public access block, no encryption and no ownership setting; tags in CreateBucketConfiguration are dropped; a
-bucket policy is looked at with one condition operator known, every other counting as met; a bucket whose encryption is deleted has none.
-AWS: since 2023 all four blocks are on, objects are encrypted with S3's own key, and the owner is enforced; tags are kept; policies are
-evaluated (`authorization.py`, before moto sees the call); encryption can't be switched off.
+moto: a new bucket has no public access block, no encryption and no ownership setting; tags in
+CreateBucketConfiguration are dropped; a bucket policy is looked at with one condition operator known, every
+other counting as met; a bucket whose encryption is deleted has none.
+AWS: since 2023 all four blocks are on, objects are encrypted with S3's own key, and the owner is enforced;
+tags are kept; policies are evaluated (`authorization.py`, before moto sees the call); encryption can't be
+switched off.
 """
 
 import threading
 from typing import Any
 
-import xmltodict
+import xmltodict  # type: ignore[import-untyped]  # it has no types, and no stubs here
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, PublicAccessBlock, S3Backend
 from moto.s3.responses import S3Response
@@ -31,7 +33,7 @@ def apply(corrections: Corrections) -> None:
     ) -> Any:
         with lock:
             bucket = original_create(self, bucket_name, region_name, bucket_namespace)
-        bucket.public_access_block = PublicAccessBlock(True, True, True, True)  # noqa: FBT003 - moto's signature
+        bucket.public_access_block = PublicAccessBlock(True, True, True, True)
         bucket.ownership_rule = "BucketOwnerEnforced"
         bucket.encryption = S3_MANAGED_KEY
         return bucket

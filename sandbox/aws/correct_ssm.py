@@ -28,7 +28,7 @@ def apply(corrections: Corrections, emit: Emit) -> None:
         parameter_type: str,
         allowed_pattern: str,
         keyid: str,
-        overwrite: bool,  # noqa: FBT001
+        overwrite: bool,
         tags: list[dict[str, str]],
         data_type: str,
         tier: str | None,
@@ -36,9 +36,10 @@ def apply(corrections: Corrections, emit: Emit) -> None:
     ) -> Any:
         if tier in (None, "Standard") and value and len(value.encode()) > LARGEST_STANDARD_VALUE:
             raise ValidationException(
-                "Standard tier parameters support a maximum parameter value of 4096 characters. To create a larger "
-                "parameter value, upgrade the parameter to use the advanced-parameter tier. For more information, see "
-                "https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html"
+                "Standard tier parameters support a maximum parameter value of 4096 characters. To create a"
+                " larger parameter value, upgrade the parameter to use the advanced-parameter tier. For more"
+                " information, see https://docs.aws.amazon.com/systems-manager/latest/userguide/"
+                "parameter-store-advanced-parameters.html"
             )
         parameter = put(
             self,

@@ -3,14 +3,17 @@ State machines run, as AWS runs them.
 
 What moto's interpreter gets wrong, and AWS does:
 
-- Machines made by CloudFormation live in another backend than the interpreter's, without definition from S3 and with no `Arn` attribute.
-  AWS has one kind of machine.
+- Machines made by CloudFormation live in another backend than the interpreter's, without definition from S3
+  and with no `Arn` attribute. AWS has one kind of machine.
 - A start without a name stores the name None, so the second one fails. AWS makes a name up.
 - Tasks call other services with the keys "ak" and "sk" of nobody. AWS uses the machine's role.
 - Retry counters survive when a state is entered again. AWS starts counting anew each time.
-- A retry's wait can't be interrupted, StopExecution shows no effect until the running task ends, and forgets error and cause.
+- A retry's wait can't be interrupted, StopExecution shows no effect until the running task ends, and
+  forgets error and cause.
 - An error of the plain Lambda integration is called "Exception". AWS calls it `Lambda.<code>`.
 - An exception in the interpreter leaves the execution RUNNING for ever.
+- An error of an AWS SDK integration has the service's name in lower case. AWS:
+  `Ssm.ParameterNotFoundException`.
 - `$$.State.EnteredTime` and `$$.Execution.StartTime` have another format.
 - No "Step Functions Execution Status Change" event.
 """
@@ -22,7 +25,7 @@ import re
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -35,6 +38,7 @@ from moto.stepfunctions.parser import models as parser_models
 from moto.stepfunctions.parser.api import ExecutionStatus
 from moto.stepfunctions.parser.asl.component.common.error_name.custom_error_name import CustomErrorName
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.retry.max_attempts_decl import MaxAttemptsOutcome
 from moto.stepfunctions.parser.asl.component.common.retry.retrier_outcome import RetrierOutcome
 from moto.stepfunctions.parser.asl.component.state import state as state_module
 from moto.stepfunctions.parser.asl.component.state.exec import execute_state
@@ -48,6 +52,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
     state_task_service_sqs,
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
+from moto.stepfunctions.parser.asl.eval.states import ExecutionData, StateData
 from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend import execution_worker
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -76,7 +81,7 @@ _FORBIDDEN_IN_NAME = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9
 
 def apply(corrections: Corrections, *, client_for: ClientFor, status_changed: StatusChange) -> None:
     """Correct Step Functions."""
-    settings = default_user_config["stepfunctions"]
+    settings: Any = default_user_config["stepfunctions"]
     before = dict(settings)
     settings["execute_state_machine"] = True
     corrections.on_restore(lambda: (settings.clear(), settings.update(before)))
@@ -84,7 +89,8 @@ def apply(corrections: Corrections, *, client_for: ClientFor, status_changed: St
     corrections.replace_value(
         models, "stepfunctions_backends", parser_models.stepfunctions_parser_backends, kind=dict
     )
-    # The interpreter reports every failed state as an error of its own; here failing is what machines are tested for.
+    # The interpreter reports every failed state as an error of its own; here failing is what machines are
+    # tested for.
     interpreter_log = logging.getLogger("moto.stepfunctions")
     level = interpreter_log.level
     interpreter_log.setLevel(logging.CRITICAL)
@@ -95,7 +101,21 @@ def apply(corrections: Corrections, *, client_for: ClientFor, status_changed: St
     _retries(corrections)
     _task_clients(corrections, client_for)
     _lambda_errors(corrections)
+    _sdk_errors(corrections)
     _times(corrections)
+
+
+def stop_everything() -> None:
+    """Stop every execution that still runs; its threads end by themselves."""
+    for backend in list(_backends()):
+        for machine in list(backend.state_machines):
+            for execution in list(machine.executions):
+                execution.stop(dt.datetime.now(tz=dt.UTC), None, "the sandbox stops")
+
+
+def _backends() -> Iterator[Any]:
+    for by_region in list(parser_models.stepfunctions_parser_backends.values()):
+        yield from list(by_region.values())
 
 
 # Machines made by CloudFormation
@@ -103,7 +123,12 @@ def apply(corrections: Corrections, *, client_for: ClientFor, status_changed: St
 
 def _made_by_cloudformation(corrections: Corrections) -> None:
     def create(
-        _cls: Any, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_kwargs: Any
+        _cls: Any,
+        resource_name: str,
+        cloudformation_json: Any,
+        account_id: str,
+        region_name: str,
+        **_kwargs: Any,
     ) -> Any:
         properties = cloudformation_json["Properties"]
         backend = parser_models.stepfunctions_parser_backends[account_id][region_name]
@@ -163,14 +188,16 @@ def _made_by_cloudformation(corrections: Corrections) -> None:
             "region_name",
         ],
     )
-    has = corrections.replace(
-        machine, "has_cfn_attr", lambda cls, attr: attr == "Arn" or has(cls, attr), parameters=["cls", "attr"]
-    )
-    get = corrections.replace(
-        machine,
-        "get_cfn_attribute",
-        lambda self, attribute_name: self.arn if attribute_name == "Arn" else get(self, attribute_name),
-        parameters=["self", "attribute_name"],
+
+    def has_attribute(cls: Any, attr: str) -> bool:
+        return attr == "Arn" or bool(original_has(cls, attr))
+
+    def get_attribute(self: Any, attribute_name: str) -> Any:
+        return self.arn if attribute_name == "Arn" else original_get(self, attribute_name)
+
+    original_has = corrections.replace(machine, "has_cfn_attr", has_attribute, parameters=["cls", "attr"])
+    original_get = corrections.replace(
+        machine, "get_cfn_attribute", get_attribute, parameters=["self", "attribute_name"]
     )
 
 
@@ -299,7 +326,7 @@ def _retries(corrections: Corrections) -> None:
             env.stack.append(RetrierOutcome.Skipped)
             return
         self.max_attempts.eval(env=env)
-        if env.stack.pop() == retrier_decl.MaxAttemptsOutcome.EXHAUSTED:
+        if env.stack.pop() == MaxAttemptsOutcome.EXHAUSTED:
             env.stack.append(RetrierOutcome.Failed)
             return
         for part in (self.interval_seconds, self.backoff_rate, self.max_delay_seconds, self.jitter_strategy):
@@ -351,11 +378,27 @@ def _lambda_errors(corrections: Corrections) -> None:
     )
 
 
+SDK_ERROR_PREFIX = {
+    "cloudformation": "CloudFormation",
+    "dynamodb": "DynamoDb",
+    "eventbridge": "EventBridge",
+}
+
+
+def _sdk_errors(corrections: Corrections) -> None:
+    corrections.replace(
+        state_task_service_aws_sdk.StateTaskServiceAwsSdk,
+        "_normalise_service_error_name",
+        lambda service_name: SDK_ERROR_PREFIX.get(service_name.lower(), service_name.capitalize()),
+        parameters=["service_name"],
+    )
+
+
 # Times
 
 
 def _times(corrections: Corrections) -> None:
-    data = state_module.StateData
+    data = StateData
 
     def state_data(**fields: Any) -> Any:
         if "EnteredTime" in fields:
@@ -367,7 +410,7 @@ def _times(corrections: Corrections) -> None:
             fields["StartTime"] = as_aws(fields["StartTime"])
         return execution(**fields)
 
-    execution = execution_worker.ExecutionData
+    execution = ExecutionData
     corrections.replace_value(state_module, "StateData", state_data, kind=type)
     corrections.replace_value(execution_worker, "ExecutionData", execution_data, kind=type)
 

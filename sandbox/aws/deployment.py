@@ -1,5 +1,6 @@
 """
-Bring a synthesized cloud assembly (`cdk.out`) into the embedded AWS, as `cdk deploy` would: assets first, then the stack.
+Bring a synthesized cloud assembly (`cdk.out`) into the embedded AWS, as `cdk deploy` would: assets first,
+then the stack.
 """
 
 import io
@@ -38,7 +39,9 @@ class Deployer:
         name = str(properties.get("stackName") or artifact["name"])
         self._upload_assets(assembly, artifact)
         template = (assembly / properties["templateFile"]).read_text(encoding="utf-8")
-        return self.deploy_template(name, template, {**properties.get("parameters", {}), **(parameters or {})})
+        return self.deploy_template(
+            name, template, {**properties.get("parameters", {}), **(parameters or {})}
+        )
 
     def deploy_template(
         self, name: str, template: str, parameters: Mapping[str, str] | None = None
@@ -54,7 +57,9 @@ class Deployer:
         if len(template.encode()) > LARGEST_TEMPLATE_BODY:
             bucket = f"cdk-hnb659fds-assets-{self._account_id}-{self._region}"
             self._put(bucket, f"{name}.template.json", template.encode())
-            arguments["TemplateURL"] = f"https://s3.{self._region}.amazonaws.com/{bucket}/{name}.template.json"
+            arguments["TemplateURL"] = (
+                f"https://s3.{self._region}.amazonaws.com/{bucket}/{name}.template.json"
+            )
         else:
             arguments["TemplateBody"] = template
         if self._exists(name):
@@ -80,11 +85,14 @@ class Deployer:
         chosen = [
             stack
             for stack in stacks
-            if stack_name in (None, stack["id"], stack["properties"].get("stackName"), stack.get("displayName"))
+            if stack_name
+            in (None, stack["id"], stack["properties"].get("stackName"), stack.get("displayName"))
         ]
         if len(chosen) != 1:
             names = ", ".join(str(stack["id"]) for stack in stacks) or "none"
-            raise DeploymentError(f"{assembly} has the stacks {names}; asked for {stack_name or 'the only one'}")
+            raise DeploymentError(
+                f"{assembly} has the stacks {names}; asked for {stack_name or 'the only one'}"
+            )
         return chosen[0]
 
     def _upload_assets(self, assembly: Path, artifact: Mapping[str, Any]) -> None:
@@ -101,10 +109,12 @@ class Deployer:
         for asset in assets.get("files", {}).values():
             content = self._content(assembly, asset["source"])
             for destination in asset["destinations"].values():
-                self._put(self._filled(destination["bucketName"]), self._filled(destination["objectKey"]), content)
+                self._put(
+                    self._filled(destination["bucketName"]), self._filled(destination["objectKey"]), content
+                )
 
     def _content(self, assembly: Path, source: Mapping[str, Any]) -> bytes:
-        path = assembly / source["path"]
+        path = assembly / str(source["path"])
         if source.get("packaging") == "zip":
             return zipped(path)
         return path.read_bytes()
@@ -122,9 +132,11 @@ class Deployer:
         try:
             self._s3.head_bucket(Bucket=bucket)
         except ClientError:
-            place = {} if self._region == "us-east-1" else {
-                "CreateBucketConfiguration": {"LocationConstraint": self._region}
-            }
+            place = (
+                {}
+                if self._region == "us-east-1"
+                else {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+            )
             self._s3.create_bucket(Bucket=bucket, **place)
         self._s3.put_object(Bucket=bucket, Key=key, Body=content)
 

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import boto3
 from botocore.config import Config
@@ -110,7 +110,9 @@ class EmbeddedAws:
 
     @property
     def endpoint_url(self) -> str:
-        """Where clients go: `https://127.0.0.1:PORT`. The same port is the proxy for AWS's real host names."""
+        """
+        Where clients go: `https://127.0.0.1:PORT`. The same port is the proxy for AWS's real host names.
+        """
         return f"https://127.0.0.1:{self._listener.server_port}"
 
     @property
@@ -184,32 +186,31 @@ class EmbeddedAws:
             region_name=region or self.options.region,
         )
 
-    if TYPE_CHECKING:
+    def client(
+        self,
+        service: str,
+        credentials: Credentials | None = None,
+        *,
+        region: str | None = None,
+        endpoint_url: str | None = None,
+        config: Config | None = None,
+    ) -> Any:
+        """
+        Return a boto3 client.
+
+        With *endpoint_url* (an interface endpoint's or AWS's own public one) the emulator is used as proxy and
+        sees that host.
+        """
+        proxies = {"https": self.proxy_url, "http": self.proxy_url} if endpoint_url else {}
+        own = Config(proxies=proxies)
         # boto3-stubs types each client by its literal name; here the name is a variable.
-        def client(
-            self,
-            service: str,
-            credentials: Credentials | None = None,
-            *,
-            region: str | None = None,
-            endpoint_url: str | None = None,
-            config: Config | None = None,
-        ) -> Any: ...
-    else:
-
-        def client(self, service, credentials=None, *, region=None, endpoint_url=None, config=None):  # noqa: ANN001, ANN201
-            """
-            Return a boto3 client.
-
-            With *endpoint_url* (an interface endpoint's or AWS's own public one) the emulator is used as proxy and sees that host.
-            """
-            own = Config(proxies={"https": self.proxy_url, "http": self.proxy_url}) if endpoint_url else Config()
-            return self.session(credentials, region=region).client(
-                service,
-                endpoint_url=endpoint_url or self.endpoint_url,
-                verify=str(self.ca_file),
-                config=own.merge(config) if config else own,
-            )
+        session: Any = self.session(credentials, region=region)
+        return session.client(
+            service,
+            endpoint_url=endpoint_url or self.endpoint_url,
+            verify=str(self.ca_file),
+            config=own.merge(config) if config else own,
+        )
 
     def create_network(self, site: str, *, cidr: str = "10.20.0.0/16") -> Network:
         """Make a VPC with two subnets in two zones, all tagged `vbr-privatelink=<site>`."""
@@ -241,7 +242,10 @@ class EmbeddedAws:
         parameters: Mapping[str, str] | None = None,
         account_id: str | None = None,
     ) -> dict[str, str]:
-        """Deploy a synthesized `cdk.out` and return the stack's outputs; raise `DeploymentError` with the reason."""
+        """
+        Deploy a synthesized `cdk.out` and return the stack's outputs; raise `DeploymentError` with the
+        reason.
+        """
         return self._deployer(account_id).deploy(assembly, stack_name, parameters)
 
     def deploy_template(
@@ -277,7 +281,9 @@ class EmbeddedAws:
         self._identities = Identities()
         self._sessions = Sessions(self._identities, region=options.region)
         self._runtime = LambdaRuntime(
-            options.state / "aws" / "lambda", addresses=self._addresses, credentials=self._function_credentials
+            options.state / "aws" / "lambda",
+            addresses=self._addresses,
+            credentials=self._function_credentials,
         )
         self._delivery = EventDelivery(client_for=self._rule_client, invoke=self._invoke)
         correct_iam.apply(corrections)
@@ -306,6 +312,7 @@ class EmbeddedAws:
         self._stack.callback(self._listener.stop)
         self._stack.callback(self._runtime.stop)
         self._stack.callback(self._delivery.stop)
+        self._stack.callback(correct_stepfunctions.stop_everything)
         self._bootstrap()
 
     def _bootstrap(self) -> None:
@@ -335,7 +342,8 @@ class EmbeddedAws:
         # boto3 isn't safe to make clients with from several threads; the clients themselves are.
         with self._clients_lock:
             if key not in self._clients:
-                self._clients[key] = self.session(make(), region=region).client(
+                session: Any = self.session(make(), region=region)
+                self._clients[key] = session.client(
                     service,
                     endpoint_url=self.endpoint_url,
                     verify=str(self.ca_file),
@@ -442,7 +450,10 @@ def _reset_moto() -> None:
 
 
 def _without_moto_account() -> Any:
-    """Forget MOTO_ACCOUNT_ID while we run (it would override every caller's account); return what brings it back."""
+    """
+    Forget MOTO_ACCOUNT_ID while we run (it would override every caller's account); return what brings it
+    back.
+    """
     before = os.environ.pop("MOTO_ACCOUNT_ID", None)
 
     def restore() -> None:

@@ -43,7 +43,10 @@ class ErrorAnswer:
         except Exception:  # noqa: BLE001 - any unknown service: JSON is what most of them speak
             protocol = "json"
         if service == "s3":
-            xml = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
+            xml = (
+                f"<Error><Code>{code}</Code><Message>{message}</Message>"
+                f"<RequestId>{request_id}</RequestId></Error>"
+            )
         elif protocol == "ec2":
             xml = (
                 f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"

@@ -1,9 +1,10 @@
 """
-EventBridge delivers: rules start state machines, call functions, and put into topics, queues, buses and log groups.
+EventBridge delivers: rules start state machines, call functions, and put into topics, queues, buses and log
+groups.
 
-A delivery happens in the background, as on AWS; one that can't be made goes to the target's dead-letter queue and is remembered in
-`failures`. A state machine is started under the target's role and through the front door, so that a role without
-`states:StartExecution` fails here.
+A delivery happens in the background, as on AWS; one that can't be made goes to the target's dead-letter
+queue and is remembered in `failures`. A state machine is started under the target's role and through the
+front door, so that a role without `states:StartExecution` fails here.
 """
 
 import datetime as dt
@@ -170,9 +171,13 @@ class EventDelivery:
             case "sqs":
                 self._to_queue(rule, arn, text)
             case "logs":
-                self._to_log_group(account_id, region, resource.removeprefix("log-group:").removesuffix(":*"), text)
+                self._to_log_group(
+                    account_id, region, resource.removeprefix("log-group:").removesuffix(":*"), text
+                )
             case "events" if resource.startswith("event-bus/"):
-                self._to_bus(rule, target, event, account_id=account_id, region=region, name=resource.split("/", 1)[1])
+                self._to_bus(
+                    rule, target, event, account_id=account_id, region=region, name=resource.split("/", 1)[1]
+                )
             case _:
                 raise DeliveryError(f"the sandbox doesn't deliver to {service} ({arn})")
 
@@ -180,11 +185,20 @@ class EventDelivery:
         _, _, _, region, account_id, name = arn.split(":", 5)
         found = sqs_backends[account_id][region].get_queue(name)
         policy = found.policy
-        self._require(json.loads(policy) if isinstance(policy, str) else policy, "sqs:SendMessage", arn, rule.arn)
+        self._require(
+            json.loads(policy) if isinstance(policy, str) else policy, "sqs:SendMessage", arn, rule.arn
+        )
         sqs_backends[account_id][region].send_message(queue_name=name, message_body=text)
 
     def _to_bus(
-        self, rule: Any, target: Mapping[str, Any], event: Mapping[str, Any], *, account_id: str, region: str, name: str
+        self,
+        rule: Any,
+        target: Mapping[str, Any],
+        event: Mapping[str, Any],
+        *,
+        account_id: str,
+        region: str,
+        name: str,
     ) -> None:
         bus = events_backends[account_id][region].event_buses[name]
         if account_id != rule.account_id:
@@ -201,7 +215,9 @@ class EventDelivery:
         backend.put_log_events(group, stream, [{"timestamp": now, "message": text}])
 
     def _require(self, document: Mapping[str, Any] | None, action: str, resource: str, rule_arn: str) -> None:
-        if not authorization.may_invoke(document, SERVICE, action=action, resource=resource, source_arn=rule_arn):
+        if not authorization.may_invoke(
+            document, SERVICE, action=action, resource=resource, source_arn=rule_arn
+        ):
             raise DeniedTargetError(f"no resource-based policy lets {SERVICE} perform {action} on {resource}")
 
     def _to_dead_letters(
@@ -213,7 +229,9 @@ class EventDelivery:
         try:
             self._to_queue(rule, dead_letters, json.dumps(event))
         except Exception as error:  # noqa: BLE001 - as above; the first reason is kept already
-            LOGGER.warning("%s could not deliver to its dead-letter queue: %s (after: %s)", rule.arn, error, reason)
+            LOGGER.warning(
+                "%s could not deliver to its dead-letter queue: %s (after: %s)", rule.arn, error, reason
+            )
 
 
 class DeniedTargetError(DeliveryError):

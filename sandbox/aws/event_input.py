@@ -1,8 +1,9 @@
 """
-What a rule hands to its target: Input, InputPath or InputTransformer, or the event as it is. Pure functions.
+What a rule hands to its target: Input, InputPath or InputTransformer, or the event as it is. Pure
+functions.
 
-A template is JSON with `<name>` in it. Outside quotes a name becomes a JSON value, inside quotes its text, as EventBridge does it. A
-name whose path isn't in the event becomes null outside and nothing inside quotes.
+A template is JSON with `<name>` in it. Outside quotes a name becomes a JSON value, inside quotes its text,
+as EventBridge does it. A name whose path isn't in the event becomes null outside and nothing inside quotes.
 """
 
 import json
@@ -78,7 +79,9 @@ def _pieces(template: str, values: Mapping[str, Any]) -> list[str]:
         if placeholder is not None:
             if placeholder[1] not in values:
                 raise EventInputError(f"the input template names <{placeholder[1]}>, which has no path")
-            pieces.append(_inside_quotes(values[placeholder[1]]) if quoted else json.dumps(values[placeholder[1]]))
+            pieces.append(
+                _inside_quotes(values[placeholder[1]]) if quoted else json.dumps(values[placeholder[1]])
+            )
             position = placeholder.end()
             continue
         character = template[position]

@@ -3,8 +3,8 @@ The front of the emulator: every request passes here before moto sees it.
 
     host name → which call → who asks → may they → moto → one line in the log
 
-The gateway knows nothing of single services beyond S3's doors; it takes what it needs to know (an endpoint's policy, a bucket's owner)
-from moto's own backends.
+The gateway knows nothing of single services beyond S3's doors; it takes what it needs to know (an
+endpoint's policy, a bucket's owner) from moto's own backends.
 """
 
 import contextlib
@@ -92,9 +92,12 @@ class Gateway:
         except (UnknownHostError, EndpointUnreachableError) as error:
             # No AWS server would have been reached: a proxy's answer, not S3's, and no AWS call in the log.
             LOGGER.info("%s", error)
-            return _Answer(status="502 Bad Gateway", headers=[("Content-Type", "text/plain")], body=f"{error}\n".encode())
+            return _Answer(
+                status="502 Bad Gateway", headers=[("Content-Type", "text/plain")], body=f"{error}\n".encode()
+            )
         _use_path_style(environ, door)
-        # From here on moto's own idea of a virtual host must not interfere; it is set to the service's own name below.
+        # From here on moto's own idea of a virtual host must not interfere; it is set to the service's own
+        # name below.
         environ["HTTP_HOST"] = "127.0.0.1"
         call = calls.understand(environ, is_s3=door.is_s3 or True, default_region=door.region or self._region)
         principal = ANONYMOUS
@@ -104,14 +107,20 @@ class Gateway:
         except UnknownKeyError as error:
             answer = _refusal(call, _unknown_key(call, error))
         except DeniedError as error:
-            answer = _refusal(call, ErrorAnswer(status=_denied_status(call, error), code=error.code, message=str(error)))
+            answer = _refusal(
+                call, ErrorAnswer(status=_denied_status(call, error), code=error.code, message=str(error))
+            )
         except MalformedPolicyError as error:
             answer = _refusal(call, ErrorAnswer(status=400, code="MalformedPolicy", message=str(error)))
         except PolicyError as error:
-            LOGGER.error("%s", error)
+            LOGGER.exception("a policy that the sandbox can't judge")
             answer = _refusal(call, ErrorAnswer(status=500, code="SandboxUnsupported", message=str(error)))
         if environ["REQUEST_METHOD"] == "HEAD":
-            answer = _Answer(status=answer.status, headers=answer.headers, body=b"") if answer.code >= 400 else answer
+            answer = (
+                _Answer(status=answer.status, headers=answer.headers, body=b"")
+                if answer.code >= 400
+                else answer
+            )
         if not principal.internal:
             self._write(environ, call, principal, door, answer)
         return answer
@@ -138,23 +147,29 @@ class Gateway:
             authorization.may_assume(str(call.parameters.get("RoleArn")), principal, call.parameters)
         if call.service == "s3" and call.operation == "PutBucketPolicy":
             _check_new_policy(call)
-        environ[ACCOUNT_HEADER] = self._account_for(call, principal, owner)
+        environ[ACCOUNT_HEADER] = self._account_for(principal, owner)
         environ["HTTP_HOST"] = f"{_host_label(call.service)}.{call.region}.amazonaws.com"
         answer = self._from_moto(environ, call)
         if answer.code == 404 and call.operation in _HIDES_MISSING and owner is not None:
-            reason = authorization.may_list(call, principal, circumstances) if not principal.internal else None
+            reason = (
+                authorization.may_list(call, principal, circumstances) if not principal.internal else None
+            )
             if reason is not None:
                 raise DeniedError(reason)
         return answer
 
-    def _account_for(self, call: AwsCall, principal: Principal, bucket_owner: str | None) -> str:
-        """Return the account whose backend answers: a bucket lives with its owner, the rest with the caller."""
+    def _account_for(self, principal: Principal, bucket_owner: str | None) -> str:
+        """
+        Return the account whose backend answers: a bucket lives with its owner, the rest with the caller.
+        """
         return bucket_owner or principal.account_id or self._account_id
 
     def _from_moto(self, environ: dict[str, Any], call: AwsCall) -> _Answer:
         started: list[tuple[str, list[tuple[str, str]]]] = []
 
-        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Callable[..., Any]:
+        def start_response(
+            status: str, headers: list[tuple[str, str]], _exc_info: Any = None
+        ) -> Callable[..., Any]:
             started[:] = [(status, headers)]
             return lambda _data: None
 
@@ -167,10 +182,13 @@ class Gateway:
                 close()
         except DeniedError:
             raise
-        except Exception as error:  # noqa: BLE001 - the boundary: a fault of the emulator is an answer, not a dead connection
+        except Exception as error:
             LOGGER.warning("%s:%s failed inside the emulator", call.service, call.operation, exc_info=True)
             summary = traceback.format_exception_only(error)[-1].strip()
-            return _refusal(call, ErrorAnswer(status=500, code="InternalFailure", message=f"the emulator failed: {summary}"))
+            return _refusal(
+                call,
+                ErrorAnswer(status=500, code="InternalFailure", message=f"the emulator failed: {summary}"),
+            )
         status, headers = started[0]
         return _Answer(status=status, headers=headers, body=body)
 
@@ -219,7 +237,7 @@ class _EndpointTags(Mapping[str, Mapping[str, str]]):
 
 def _endpoint_behind(door: Door) -> Any:
     """Return the endpoint that the host names; None when the request didn't come through one."""
-    if door.endpoint_id is None:
+    if door.endpoint_id is None or door.region is None:
         return None
     for by_region in list(ec2_backends.values()):
         if door.region not in by_region:
@@ -229,7 +247,7 @@ def _endpoint_behind(door: Door) -> Any:
             continue
         names = [
             entry["dns_name"].removeprefix("*.").split(".", 1)[0]
-            for entry in endpoint.dns_entries
+            for entry in endpoint.dns_entries or []
             if ".vpce." in entry["dns_name"]
         ]
         if door.endpoint_name not in names:
@@ -287,13 +305,23 @@ def _unknown_key(call: AwsCall, error: UnknownKeyError) -> ErrorAnswer:
         text = "AWS was not able to validate the provided access credentials"
         return ErrorAnswer(status=401, code="AuthFailure", message=text)
     text = "The security token included in the request is invalid."
-    code = "InvalidClientTokenId" if call.service in ("sts", "iam", "cloudformation", "sns") else "UnrecognizedClientException"
+    code = (
+        "InvalidClientTokenId"
+        if call.service in ("sts", "iam", "cloudformation", "sns")
+        else "UnrecognizedClientException"
+    )
     LOGGER.info("%s", error)
     return ErrorAnswer(status=403 if code == "InvalidClientTokenId" else 400, code=code, message=text)
 
 
 def _denied_status(call: AwsCall, error: DeniedError) -> int:
-    if error.code == "AccessDeniedException" and call.service in ("ssm", "stepfunctions", "events", "dynamodb", "logs"):
+    if error.code == "AccessDeniedException" and call.service in (
+        "ssm",
+        "stepfunctions",
+        "events",
+        "dynamodb",
+        "logs",
+    ):
         return 400
     return 403
 

@@ -1,8 +1,9 @@
 """
 What a request's host name says: which S3 door was used, and which bucket stands in the name.
 
-A client that uses an interface endpoint names it in the host (`bucket.vpce-….s3.<region>.vpce.amazonaws.com`, or
-`my-bucket.bucket.vpce-…` in virtual style). That name, and nothing else, is where `aws:SourceVpce` comes from.
+A client that uses an interface endpoint names it in the host
+(`bucket.vpce-….s3.<region>.vpce.amazonaws.com`, or `my-bucket.bucket.vpce-…` in virtual style). That name,
+and nothing else, is where `aws:SourceVpce` comes from.
 """
 
 import re
@@ -41,8 +42,9 @@ def door_of(host: str) -> Door:
     """
     Read *host*.
 
-    A name that ends in `.vpce.<suffix>` without `bucket.` before the endpoint's own name leads nowhere, as it does on AWS: its
-    certificate is for `*.vpce-…` and S3 answers on `bucket`, `accesspoint` and `control` only.
+    A name that ends in `.vpce.<suffix>` without `bucket.` before the endpoint's own name leads nowhere, as
+    it does on AWS: its certificate is for `*.vpce-…` and S3 answers on `bucket`, `accesspoint` and
+    `control` only.
     """
     if host in _LOOPBACK:
         return Door()

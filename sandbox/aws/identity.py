@@ -1,9 +1,9 @@
 """
 Who makes a request: the principal behind an access key, and the policies attached to it.
 
-moto lets any access key in. AWS refuses an unknown one, and tells users, sessions of roles and the account root apart. Keys of users and
-role sessions are looked up in moto's IAM and STS; the emulator's own keys (it acts as each account's root) are kept here and are the only
-ones whose calls are not logged.
+moto lets any access key in. AWS refuses an unknown one, and tells users, sessions of roles and the account
+root apart. Keys of users and role sessions are looked up in moto's IAM and STS; the emulator's own keys (it
+acts as each account's root) are kept here and are the only ones whose calls are not logged.
 """
 
 import json
@@ -117,7 +117,7 @@ class Identities:
             key = backend.access_keys[access_key_id]
             if key.status != "Active":
                 raise UnknownKeyError(access_key_id)
-            user = backend.get_user(key.user_name)
+            user = backend.get_user(str(key.user_name))
             return Principal(
                 kind="user",
                 account_id=account_id,

@@ -1,10 +1,12 @@
 """
 The inside of a function's process: import the handler once, then answer invocations until the pipe closes.
 
-Started by `lambda_runtime.py` as a plain script, without the repository on its path: what isn't in the function's own asset (or in the
-interpreter's site-packages, which stand for the layers) can't be imported, as on AWS. Standard library only.
+Started by `lambda_runtime.py` as a plain script, without the repository on its path: what isn't in the
+function's own asset (or in the interpreter's site-packages, which stand for the layers) can't be imported,
+as on AWS. Standard library only.
 
-Each line on the first pipe is an invocation, each line on the second its outcome; the names of the runtime's own errors are Lambda's.
+Each line on the first pipe is an invocation, each line on the second its outcome; the names of the
+runtime's own errors are Lambda's.
 """
 
 import importlib
@@ -77,18 +79,25 @@ def failure(error: BaseException, request_id: str) -> dict[str, Any]:
     }
 
 
-def answer(handler: Handler | None, fault: BaseException | None, invocation: dict[str, Any]) -> dict[str, Any]:
+def answer(
+    handler: Handler | None, fault: BaseException | None, invocation: dict[str, Any]
+) -> dict[str, Any]:
     """Run one invocation."""
     request_id = invocation["request_id"]
     if handler is None:
-        return {"failed": True, "payload": json.dumps(failure(fault or RuntimeError("no handler"), request_id))}
-    os.environ["_X_AMZN_TRACE_ID"] = f"Root=1-{int(time.time()):08x}-{request_id.replace('-', '')[:24]};Sampled=0"
+        return {
+            "failed": True,
+            "payload": json.dumps(failure(fault or RuntimeError("no handler"), request_id)),
+        }
+    os.environ["_X_AMZN_TRACE_ID"] = (
+        f"Root=1-{int(time.time()):08x}-{request_id.replace('-', '')[:24]};Sampled=0"
+    )
     try:
         result = handler(invocation["event"], Context(invocation))
     except Exception as error:  # noqa: BLE001 - the boundary: whatever a handler raises is its function's error
         outcome = failure(error, request_id)
-        print(f"[ERROR] {outcome['errorType']}: {outcome['errorMessage']}")  # noqa: T201 - Lambda prints this line too
-        print("".join(outcome["stackTrace"]))  # noqa: T201
+        print(f"[ERROR] {outcome['errorType']}: {outcome['errorMessage']}")
+        print("".join(outcome["stackTrace"]))
         return {"failed": True, "payload": json.dumps(outcome)}
     try:
         return {"failed": False, "payload": json.dumps(result)}
@@ -96,7 +105,9 @@ def answer(handler: Handler | None, fault: BaseException | None, invocation: dic
         text = f"Unable to marshal response: {error}"
         return {
             "failed": True,
-            "payload": json.dumps({"errorMessage": text, "errorType": "Runtime.MarshalError", "requestId": request_id}),
+            "payload": json.dumps(
+                {"errorMessage": text, "errorType": "Runtime.MarshalError", "requestId": request_id}
+            ),
         }
 
 
@@ -112,7 +123,10 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - the boundary: reported with every invocation, as Lambda does
         fault = error
         traceback.print_exc()
-    with os.fdopen(incoming, encoding="utf-8") as invocations, os.fdopen(outgoing, "w", encoding="utf-8") as outcomes:
+    with (
+        os.fdopen(incoming, encoding="utf-8") as invocations,
+        os.fdopen(outgoing, "w", encoding="utf-8") as outcomes,
+    ):
         for line in invocations:
             invocation = json.loads(line)
             outcome = answer(handler, fault, invocation)

@@ -1,10 +1,11 @@
 """
-Run functions for real: the function's own zip, in warm processes, under the function's role and environment.
+Run functions for real: the function's own zip, in warm processes, under the function's role and
+environment.
 
-moto wants Docker for that, or answers with a canned text. Here each function has a few processes of the sandbox's own interpreter that
-are kept warm and are replaced when code or configuration change. They get the environment that Lambda gives, the role's
-credentials, and the address of the emulator; nothing of the parent's environment but PATH and LANG. The time-out is enforced by killing
-the process.
+moto wants Docker for that, or answers with a canned text. Here each function has a few processes of the
+sandbox's own interpreter that are kept warm and are replaced when code or configuration change. They get
+the environment that Lambda gives, the role's credentials, and the address of the emulator; nothing of the
+parent's environment but PATH and LANG. The time-out is enforced by killing the process.
 """
 
 import contextlib
@@ -324,7 +325,7 @@ class LambdaRuntime:
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory),
             "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
             "AWS_LAMBDA_LOG_GROUP_NAME": spec.log_group,
-            "AWS_LAMBDA_LOG_STREAM_NAME": f"{time.strftime('%Y/%m/%d', time.gmtime())}/[{spec.version}]sandbox",
+            "AWS_LAMBDA_LOG_STREAM_NAME": f"[{spec.version}]sandbox",
             "LAMBDA_TASK_ROOT": str(folder),
             "_HANDLER": spec.handler,
             **self._addresses(),

@@ -1,12 +1,13 @@
 """
 One port that speaks everything an AWS client may speak to it.
 
-The first byte of a connection tells TLS from plain http. A `CONNECT host:443` is answered here and the TLS inside it is terminated with
-a certificate for that host, so a client may use an endpoint's real name with this port as its proxy: no DNS, no hosts file, and the
-emulator sees the true host and TLS version. Absolute URIs (a plain http proxy request) work too.
+The first byte of a connection tells TLS from plain http. A `CONNECT host:443` is answered here and the TLS
+inside it is terminated with a certificate for that host, so a client may use an endpoint's real name with
+this port as its proxy: no DNS, no hosts file, and the emulator sees the true host and TLS version. Absolute
+URIs (a plain http proxy request) work too.
 
-Werkzeug's own request handler closes every connection after one answer, so the few lines that run the application are ours: HTTP/1.1
-with keep-alive, the whole body read before the application runs.
+Werkzeug's own request handler closes every connection after one answer, so the few lines that run the
+application are ours: HTTP/1.1 with keep-alive, the whole body read before the application runs.
 """
 
 import contextlib
@@ -14,7 +15,9 @@ import io
 import logging
 import socket
 import ssl
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +31,7 @@ LOGGER = logging.getLogger(__name__)
 
 TLS_RECORD = 0x16
 IDLE_SECONDS = 120
+STOP_SECONDS = 2.0
 TLS_VERSION_KEY = "sandbox.tls_version"
 """Environment key: "TLSv1.3" and so on, or None for plain http."""
 HOST_KEY = "sandbox.host"
@@ -56,9 +60,9 @@ class _Handler(MotoRequestHandler):
         self.server.opened(self)
 
     def finish(self) -> None:
-        self.server.closed(self)
         super().finish()
         self.connection.close()
+        self.server.closed(self)
 
     def handle(self) -> None:
         try:
@@ -184,6 +188,9 @@ class Listener(ThreadedWSGIServer):
             # The handler's thread then reads the end of the stream and leaves.
             with contextlib.suppress(OSError):
                 handler.connection.shutdown(socket.SHUT_RDWR)
+        patience = time.monotonic() + STOP_SECONDS
+        while self._open and time.monotonic() < patience:
+            time.sleep(0.01)
 
     def opened(self, handler: _Handler) -> None:
         with self._open_lock:
@@ -193,6 +200,6 @@ class Listener(ThreadedWSGIServer):
         with self._open_lock:
             self._open.discard(handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's
         """Note a broken connection and go on; a client that gives up in the handshake is no news."""
-        LOGGER.debug("connection from %s failed", client_address, exc_info=True)
+        LOGGER.debug("connection from %s failed: %s", client_address, sys.exception())

@@ -1,8 +1,9 @@
 """
 Replace single functions inside moto, and refuse to start when moto isn't the one that was looked at.
 
-Every correction goes through `Corrections`: it checks that what is replaced exists and takes the parameters that the replacement was
-written for, and it puts the original back when the embedded AWS stops, so one process may start it any number of times.
+Every correction goes through `Corrections`: it checks that what is replaced exists and takes the parameters
+that the replacement was written for, and it puts the original back when the embedded AWS stops, so one
+process may start it any number of times.
 """
 
 import contextlib
@@ -46,7 +47,8 @@ class Corrections:
 
     def replace(self, owner: Any, name: str, new: Any, *, parameters: Sequence[str]) -> Any:
         """
-        Put *new* in the place of the function *name* of *owner* (a class or a module) and return the original.
+        Put *new* in the place of the function *name* of *owner* (a class or a module) and return the
+        original.
 
         *parameters* are the names that the original must take, in order.
         """
@@ -82,7 +84,8 @@ class Corrections:
 
     @staticmethod
     def _attribute(owner: Any, name: str, where: str) -> Any:
-        # From __dict__, so that a static or class method is kept as one and an inherited function isn't mistaken for the owner's.
+        # From __dict__, so that a static or class method is kept as one and an inherited function isn't
+        # mistaken for the owner's.
         if name not in vars(owner):
             raise MotoChangedError(f"moto has no {where} to correct")
         return vars(owner)[name]

@@ -1,8 +1,9 @@
 """
 Evaluate one IAM policy document against one request: pure functions, no moto.
 
-An evaluator that doesn't know a condition must not guess: moto counts what it doesn't understand as met, which makes any policy look as
-if it worked. Here an unknown operator, condition key, policy element or policy variable raises `UnsupportedPolicyError`.
+An evaluator that doesn't know a condition must not guess: moto counts what it doesn't understand as met,
+which makes any policy look as if it worked. Here an unknown operator, condition key, policy element or
+policy variable raises `UnsupportedPolicyError`.
 
     evaluate(document, request)  →  Verdict.DENIED | ALLOWED | ALLOWED_TO_ACCOUNT | SILENT
 
@@ -58,7 +59,8 @@ class PolicyRequest:
     context: Mapping[str, ContextValue] = field(default_factory=dict)
 
 
-# Keys that a request may have. A key of this list that a request lacks is absent, as on AWS; any other is unsupported.
+# Keys that a request may have. A key of this list that a request lacks is absent, as on AWS; any other is
+# unsupported.
 KNOWN_KEYS = frozenset(
     {
         "aws:calledvia",
@@ -339,7 +341,8 @@ def _conditions(statement: Document) -> Iterator[tuple[str, Document]]:
 
 
 def _condition_holds(statement: Document, request: PolicyRequest) -> bool:
-    # Everything is looked at, also behind a condition that fails: what isn't supported must be heard of in any case.
+    # Everything is looked at, also behind a condition that fails: what isn't supported must be heard of in
+    # any case.
     results = [
         _key_holds(operator, key, [str(_text(item)) for item in _listed(wanted)], request)
         for operator, keys in _conditions(statement)
@@ -444,7 +447,7 @@ def _number(compare: Callable[[float, float], bool]) -> Callable[[str, str], boo
 def _moment(text: str) -> float:
     if text.isdigit():
         return float(text)
-    return dt.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+    return dt.datetime.fromisoformat(text).timestamp()
 
 
 def _date(compare: Callable[[float, float], bool]) -> Callable[[str, str], bool]:

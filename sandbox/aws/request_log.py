@@ -1,7 +1,9 @@
 """
-`state/aws/requests.jsonl`: one line for each AWS call that a client made, with who made it and what came of it.
+`state/aws/requests.jsonl`: one line for each AWS call that a client made, with who made it and what came of
+it.
 
-It is how a test counts reads and writes without asking the product. Calls of the emulator to itself are not in it.
+It is how a test counts reads and writes without asking the product. Calls of the emulator to itself are not
+in it.
 """
 
 import datetime as dt

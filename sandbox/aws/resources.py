@@ -1,8 +1,10 @@
 """
-On which resource an AWS operation acts, as an ARN for identity policies; for the services that this project and its users call.
+On which resource an AWS operation acts, as an ARN for identity policies; for the services that this project
+and its users call.
 
-`needed` returns (action, resource) pairs. Where an ARN can't be derived the resource is `*`, which only a statement with `Resource: "*"`
-allows: that errs on the side of refusing, as AWS does for actions without resource-level permissions.
+`needed` returns (action, resource) pairs. Where an ARN can't be derived the resource is `*`, which only a
+statement with `Resource: "*"` allows: that errs on the side of refusing, as AWS does for actions without
+resource-level permissions.
 """
 
 from collections.abc import Callable, Mapping

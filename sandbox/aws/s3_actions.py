@@ -1,8 +1,9 @@
 """
 Which IAM actions an S3 operation needs, and on which resource.
 
-Most operations are called like their action (`PutObject` needs `s3:PutObject`); the others are listed here after the S3 user guide,
-"Required permissions for Amazon S3 API operations", and the operations' own documentation in botocore.
+Most operations are called like their action (`PutObject` needs `s3:PutObject`); the others are listed here
+after the S3 user guide, "Required permissions for Amazon S3 API operations", and the operations' own
+documentation in botocore.
 """
 
 from collections.abc import Mapping
@@ -69,7 +70,10 @@ BUCKET_POLICY_OPERATIONS = frozenset({"GetBucketPolicy", "PutBucketPolicy", "Del
 def required(
     operation: str, parameters: Mapping[str, Any], *, partition: str = "aws"
 ) -> list[tuple[str, str]]:
-    """Return the (action, resource ARN) pairs that *operation* needs; the first is the one that AWS names first."""
+    """
+    Return the (action, resource ARN) pairs that *operation* needs; the first is the one that AWS names
+    first.
+    """
     bucket = parameters.get("Bucket")
     if bucket is None:
         return [(f"s3:{ACTION_BY_OPERATION.get(operation, operation)}", "*")]

@@ -4,6 +4,8 @@ Role sessions for AWS's own services: what Lambda, Step Functions and EventBridg
 The role's trust policy is asked, as AWS asks it: a role that forgot `lambda.amazonaws.com` fails here.
 """
 
+from typing import Any
+
 from moto.sts.models import sts_backends
 
 from sandbox.aws import authorization
@@ -22,13 +24,16 @@ class Sessions:
     def assume(
         self, role_arn: str, *, service: str, session_name: str, source: str, source_arn: str | None = None
     ) -> Credentials:
-        """Assume *role_arn* as the AWS service *service*; raise `DeniedError` when the role doesn't trust it."""
+        """
+        Assume *role_arn* as the AWS service *service*; raise `DeniedError` when the role doesn't trust it.
+        """
         facts = {"RoleSessionName": session_name}
         if source_arn is not None:
             facts |= {"aws:sourcearn": source_arn, "aws:sourceaccount": source_arn.split(":")[4]}
         authorization.may_assume(role_arn, service_principal(service), facts)
         account_id = role_arn.split(":")[4]
-        session = sts_backends[account_id][PARTITION].assume_role(
+        backend: Any = sts_backends[account_id][PARTITION]
+        session = backend.assume_role(
             region_name=self._region,
             role_session_name=session_name[:64],
             role_arn=role_arn,
