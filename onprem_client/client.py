@@ -446,8 +446,7 @@ def _warnings(decision: Decision) -> tuple[str, ...]:
     ]
     return (
         *moved,
-        "what runs on the server can't be seen by this version: the restart of the service interrupts running "
-        "tasks",
+        "what runs on the server can't be seen by this version: restarting the service interrupts its tasks",
     )
 
 

@@ -1,8 +1,8 @@
 """
 A backup server that exists only in memory, or as the stand-ins' files.
 
-The fakes and the stand-in adapters take the same tests. `Watched` sees every call that changes something, finds
-out by itself which those are, and can end the program there.
+The fakes and the stand-in adapters take the same tests. `Watched` sees every call that changes something,
+finds out by itself which those are, and can end the program there.
 """
 
 import json
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from contract import names
 from contract.documents import EndpointDocument, EndpointState, RepositoryBucket
@@ -219,7 +219,8 @@ def configured(
     file = folder / "client.toml"
     site = f'[[site]]\nname = "{SITE}"\nregion = "{REGION}"\naccount_id = "111122223333"\n'
     file.write_text(
-        f'strategy = "regions-file"\nserver = "vbr01"\nstate_folder = "state"\nauto_apply = {str(auto_apply).lower()}\n'
+        f'strategy = "regions-file"\nserver = "vbr01"\nstate_folder = "state"\n'
+        f"auto_apply = {str(auto_apply).lower()}\n"
         f"{more}\n{site if sites is None else sites}"
     )
     return load(file)
@@ -359,7 +360,7 @@ class StandInVbr:
                 command.unlink()
                 self._write(name, {"stop": "stopped", "start": "running"}[wanted], dependents)
 
-    def __enter__(self) -> "StandInVbr":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -380,7 +381,8 @@ def stand_in_server(vbr: StandInVbr, folder: Path) -> Server:
     """Return the server behind the stand-in adapters, with real files and the real lock."""
     configuration = configured(
         folder,
-        more=f'[stand_in]\nregistry_file = "{vbr.registry_file}"\nservices_folder = "{vbr.services_folder}"\n',
+        more=f'[stand_in]\nregistry_file = "{vbr.registry_file}"\n'
+        f'services_folder = "{vbr.services_folder}"\n',
     )
     adapters = machine(state_folder=configuration.state_folder, stand_in=configuration.stand_in)
     server = Server(

@@ -1,4 +1,4 @@
-"""The fakes and the stand-ins keep the same promises; a fake that is kinder than the real thing proves nothing."""
+"""The fakes and the stand-ins keep the same promises; a kinder fake proves nothing."""
 
 import json
 import stat
@@ -119,11 +119,11 @@ def test_an_order_that_nobody_obeys_ends_in_a_timeout(tmp_path: Path) -> None:
     assert (tmp_path / f"{SERVICE}.command").read_text() == "stop"
 
 
-def test_a_service_that_dies_while_starting_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_service_that_dies_while_starting_is_not_waited_for() -> None:
     """Five minutes of silence would be the operator's worst."""
     services = FakeServices(lambda: None)
     services.states[SERVICE] = ServiceState.STOPPED
-    services.request_start = lambda _name: None  # type: ignore[method-assign]
+    services.request_start = lambda name: None  # type: ignore[method-assign]  # noqa: ARG005
     clock = FakeClock()
     restart = service_restart.restart(
         services,

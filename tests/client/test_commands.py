@@ -89,7 +89,7 @@ def test_plan_says_everything_and_changes_nothing(server: Server, tmp_path: Path
     assert f"s3-{REGION}.amazonaws.com -> {REGION} {HOST}" in said
     assert f"service {SERVICE} and Catalog: running -> stopped" in said
     assert f"every Amazon S3 repository of {REGION}" in said
-    assert "interrupts running tasks" in said
+    assert "restarting the service interrupts its tasks" in said
     assert _files(tmp_path) == before
     assert server.xml == DEFAULT.before
 
@@ -331,7 +331,7 @@ def test_a_service_that_somebody_stopped_is_left_alone(server: Server) -> None:
 
 
 def test_a_service_that_will_not_stop_leaves_everything_as_before(memory: Memory) -> None:
-    """It is still stopping, so nobody can promise that it runs: a person is called, and the next run heals."""
+    """It is still stopping, so nobody can promise that it runs: a person is called; the next run heals."""
     memory.fake_services.stuck = {(SERVICE, "stop")}
     result = memory.run()
 
@@ -411,7 +411,7 @@ def test_a_file_that_cannot_be_staged_never_stops_the_service(memory: Memory) ->
 def test_a_full_disk_for_the_journal_stops_everything_before_it_begins(memory: Memory) -> None:
     """Nothing may happen that could not be remembered."""
 
-    def full(_path: Path, _content: bytes) -> None:
+    def full(path: Path, content: bytes) -> None:  # noqa: ARG001
         raise ServerError("no space left on device")
 
     memory.fake_files.stage = full  # type: ignore[method-assign]
@@ -472,7 +472,7 @@ def test_vbr_rewriting_the_file_at_the_restart_is_noticed(memory: Memory) -> Non
         document(account_id="999999999999"),
         document(schema_version=2),
         document(endpoint_host="evil.example"),
-        document(endpoint_host=HOST.replace("b", "Ь", 1)),
+        document(endpoint_host=HOST.replace("b", "\u042c", 1)),
         document(surprise=1),
         document(buckets=[]),
     ],
@@ -571,7 +571,7 @@ def test_a_missing_region_file_is_said(memory: Memory) -> None:
 
 def test_a_server_without_vbr_is_refused(memory: Memory) -> None:
     """The client was installed on the wrong machine."""
-    memory.registry.has_key = lambda _key: False  # type: ignore[method-assign]
+    memory.registry.has_key = lambda key: key == "no VBR"  # type: ignore[method-assign]
 
     with pytest.raises(ServerError, match="not installed here"):
         memory.run()
@@ -619,12 +619,11 @@ def test_the_registry_value_stays_while_another_site_needs_it(tmp_path: Path, or
     server = _two_sites(tmp_path)
     server.run()
     server.undo(order[0])
-
-    assert server.value == WANTED
-    assert not server.run().changed
-
+    while_needed, again = server.value, server.run()
     server.undo(order[1])
 
+    assert while_needed == WANTED
+    assert not again.changed
     assert server.value is None
     assert server.xml == DEFAULT.before
 

@@ -129,7 +129,7 @@ def test_there_are_many_points(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_anywhere_the_file_is_whole_and_guarded(name: str, tmp_path: Path) -> None:
-    """Even before the next run: the XML is the old or the new one, and ours never stands without the value."""
+    """Even before the next run: the XML is old or new, and ours never stands without the value."""
     for point, server in _each_point(name, tmp_path):
         assert server.xml in (DEFAULT.before, DEFAULT.after), point
         assert server.xml == DEFAULT.before or server.value == WANTED or name == "registry only", point

@@ -90,9 +90,9 @@ def test_a_profile_that_does_not_exist_is_said(tmp_path: Path) -> None:
         parameters.get(NAME)
 
 
-def test_no_credentials_are_said(tmp_path: Path) -> None:
+def test_no_credentials_are_said() -> None:
     """The task runs as another user than the person who tried it."""
     aws = Aws(profile=None, credentials_file=None, endpoint_url="http://127.0.0.1:9", ca_bundle=None)
 
-    with pytest.raises(CloudError, match="[Cc]redentials"):
+    with pytest.raises(CloudError, match=r"[Cc]redentials"):
         SsmParameters(TOKYO, aws=aws).put(NAME, "x")
