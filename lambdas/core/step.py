@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.errors import ContractError
+from contract.names import shown
 from lambdas.core.errors import (
     AccessDeniedError,
     AwsRefusedError,
@@ -47,6 +48,8 @@ _CONCURRENT = {
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
 
 _SERVER_ERROR = 500
+# The problems that a refusal names: it becomes the cause of an execution, which has a limit.
+_MOST = 5
 
 
 class Request(BaseModel):
@@ -65,13 +68,13 @@ def parse(model: type[R], event: object) -> R:
     except ValidationError as error:
         problems = [
             f"{_field(problem['loc'])}: {_sentence(problem['type'], problem['msg'])}"
-            for problem in error.errors(include_url=False, include_input=False, include_context=False)
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)[:_MOST]
         ]
         raise InvalidRequestError("; ".join(problems)) from error
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    return ascii(".".join(str(part) for part in location))[1:-1] or "request"
+    return shown(".".join(str(part) for part in location))[1:-1] or "request"
 
 
 def _sentence(kind: str, message: str) -> str:
