@@ -1,0 +1,1 @@
+"""The steps of the workflow, one at a time, without AWS."""
