@@ -15,7 +15,9 @@ from types import TracebackType
 from typing import Any, Self
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.loaders import create_loader
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.events.models import events_backends
@@ -51,6 +53,7 @@ BOOTSTRAP_PARAMETER = "/cdk-bootstrap/hnb659fds/version"
 BOOTSTRAP_VERSION = "30"
 OTHER_ACCOUNT_ROLE = "OrganizationAccountAccessRole"
 
+_LOADER = create_loader()
 _RUNNING = threading.Lock()
 """One embedded AWS at a time: moto's state is the process's."""
 
@@ -179,7 +182,11 @@ class EmbeddedAws:
     def session(self, credentials: Credentials | None = None, *, region: str | None = None) -> boto3.Session:
         """Return a boto3 session of *credentials* (the administrator's if none are given)."""
         chosen = credentials or self.administrator
+        core = botocore.session.Session()
+        # Reading a service's model takes longer than most calls: all sessions share what is read already.
+        core.register_component("data_loader", _LOADER)
         return boto3.Session(
+            botocore_session=core,
             aws_access_key_id=chosen.access_key_id,
             aws_secret_access_key=chosen.secret_access_key,
             aws_session_token=chosen.session_token,
