@@ -111,9 +111,13 @@ def _adopt(file: bytes, memory: Memory, wish: Wish) -> tuple[bytes, Memory, str 
     if now == (document.endpoint_host,):
         return file, memory, None
     known = memory.adopted.get(wish.region)
-    note = None
+    note: str | None = None
     if known is not None and known.host in now:
         original = known.original
+        if known.host == document.endpoint_host:
+            note = (
+                f"somebody had put other S3 endpoints into {wish.region} beside ours; they are removed again"
+            )
     else:
         # The first time, or somebody replaced the file: what is there now is what `undo` goes back to.
         original = original_endpoints(file, region=wish.region)

@@ -105,7 +105,10 @@ def _result(client: Client, options: argparse.Namespace) -> Result:
             raise NotConfirmedError("there is nobody to ask: call it with --yes; nothing was changed")
         _show_changes(result)
         print("Go on? The service is restarted. [y/N] ", end="", flush=True)
-        return sys.stdin.readline().strip().lower() in ("y", "yes")
+        try:
+            return sys.stdin.readline().strip().lower() in ("y", "yes")
+        except KeyboardInterrupt:
+            return False
 
     match options.command:
         case "plan":

@@ -96,6 +96,8 @@ class Client:
         if not decision.changes_server:
             return Result(command="plan", wishes=decision.wishes, waiting=bool(notes), notes=notes)
         changes, problem = self._preview(decision)
+        if journal.pending is not None:
+            problem = None  # Then a stopped service is our own doing, and `run` starts it.
         return Result(
             command="plan",
             wishes=decision.wishes,
@@ -158,12 +160,9 @@ class Client:
             decision = self._decide(wishes, memory)
             if not wishes and not decision.changes_server:
                 held_now = ", ".join(sorted(memory.held))
-                return Result(
-                    command="undo",
-                    wishes=(),
-                    changed=bool(recovered),
-                    notes=(*recovered, f"nothing to undo{f' (held: {held_now})' if held_now else ''}"),
-                )
+                result = self._finish(journal, "undo", decision, confirm, notes=recovered)
+                note = f"nothing to undo{f' (held: {held_now})' if held_now else ''}"
+                return replace(result, notes=(*result.notes, note))
             if site is None:
                 # A site that was set up by hand before us: nothing of it to undo, but `run` must not go on.
                 for name, region in configured.items():
@@ -393,6 +392,7 @@ class Client:
                     vpc_endpoint_id=wish.published.document.vpc_endpoint_id,
                     document_version=wish.published.version,
                     document_meaning=wish.published.meaning(),
+                    adopting=wish.goal is Goal.ADOPT,
                     outcome=outcome if problem is None else Outcome.FAILED,
                     error=None if problem is None else str(problem),
                 )
@@ -408,6 +408,7 @@ class Client:
                         vpc_endpoint_id=endpoint,
                         document_version=version,
                         document_meaning="undo",
+                        adopting=False,
                         outcome=Outcome.REVERTED,
                         error=None,
                     )
@@ -420,15 +421,10 @@ class Client:
         endpoints = _or_reason(lambda: ", ".join(self._endpoints_now(news.region)))
         state = _or_reason(lambda: self._machine.services.state(service_restart.SERVICE).value)
         follows = f".{news.vpc_endpoint_id}-" in str(endpoints)
+        guarded = value == str(registry_value.WANTED)
         return [
-            CheckResult(
-                id="registry-value",
-                ok=news.outcome is not Outcome.ADOPTED or value == str(registry_value.WANTED),
-                detail=str(value),
-            ),
-            CheckResult(
-                id="region-file", ok=follows is (news.outcome is Outcome.ADOPTED), detail=str(endpoints)
-            ),
+            CheckResult(id="registry-value", ok=guarded or not news.adopting, detail=str(value)),
+            CheckResult(id="region-file", ok=follows is news.adopting, detail=str(endpoints)),
             CheckResult(id="service", ok=state == "running", detail=str(state)),
         ]
 

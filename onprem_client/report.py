@@ -25,6 +25,7 @@ class News:
     vpc_endpoint_id: names.EndpointId
     document_version: int
     document_meaning: str
+    adopting: bool
     outcome: Outcome
     error: str | None
 

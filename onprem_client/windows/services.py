@@ -60,8 +60,9 @@ if sys.platform == "win32":
 
         def __init__(self) -> None:
             try:
-                self._api = cast("_ServiceApi", importlib.import_module("win32service"))
+                # In this order: pywintypes loads the library that win32service needs.
                 self._error = cast("type[Exception]", importlib.import_module("pywintypes").error)
+                self._api = cast("_ServiceApi", importlib.import_module("win32service"))
             except ImportError as error:
                 raise ServerError(
                     "pywin32 is not installed; services can't be controlled without it"

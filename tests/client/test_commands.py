@@ -21,6 +21,7 @@ from onprem_client.errors import (
     ServerError,
     ServiceNotRunningError,
 )
+from onprem_client.resources.region_xml import region_endpoints
 from onprem_client.resources.registry_value import KEY, NAME, WANTED
 from onprem_client.resources.service_restart import SERVICE
 from onprem_client.windows.protocols import RegistryValue, ServiceState
@@ -269,6 +270,40 @@ def test_undo_leaves_endpoints_that_somebody_changed_since(memory: Memory) -> No
     assert memory.xml == theirs
     assert memory.value is None
     assert not memory.journal().memory.adopted
+
+
+def test_endpoints_added_beside_ours_are_removed_and_never_taken_for_the_original(memory: Memory) -> None:
+    """Half of the connections would leave by the public way; and undo still knows Veeam's own."""
+    memory.run()
+    ours = memory.xml
+    memory.replace_xml(ours.replace(b"</Endpoint>", b'</Endpoint><Endpoint Type="S3">x</Endpoint>'))
+    result = memory.run()
+    healed = memory.xml
+    memory.undo()
+
+    assert result.changed
+    assert "beside ours" in str(only(result).note)
+    assert healed.count(HOST.encode()) == ours.count(HOST.encode()) == 1
+    assert region_endpoints(memory.xml, region=REGION) == region_endpoints(DEFAULT.before, region=REGION)
+
+
+def test_plan_after_a_crash_says_that_run_puts_it_right(memory: Memory) -> None:
+    """The service is stopped, but by us: nobody must be sent to look for another culprit."""
+
+    def end(name: str) -> None:  # noqa: ARG001
+        raise SystemExit
+
+    start = memory.fake_services.request_start
+    memory.fake_services.request_start = end  # type: ignore[method-assign]
+    with pytest.raises(SystemExit):
+        memory.run()
+    memory.fake_services.request_start = start  # type: ignore[method-assign]
+    result = memory.client().plan()
+
+    assert result.exit_code == 10
+    assert "was interrupted; the next `run` puts that right first" in result.notes[0]
+    assert memory.run().exit_code == 0
+    assert memory.xml == DEFAULT.after
 
 
 def test_undo_says_so_when_our_host_stands_among_others(memory: Memory) -> None:
