@@ -46,6 +46,7 @@ def resolve(stored: StoredSettings, network: Network, *, site: names.SiteName, e
         raise InvalidRequestError(
             f"site: the settings of {site} speak of {settings.site}; deploy the stack again"
         )
+    buckets = _buckets(settings, execution)
     vpc_id = _vpc(network, settings)
     return Site(
         site=site,
@@ -55,20 +56,7 @@ def resolve(stored: StoredSettings, network: Network, *, site: names.SiteName, e
         vpc_id=vpc_id,
         subnet_ids=_one_per_zone(_subnets(network, settings, vpc_id), named=bool(settings.subnet_ids)),
         onprem_cidrs=settings.onprem_cidrs,
-        buckets=tuple(
-            Bucket(
-                name=bucket.name
-                or names.default_bucket_name(
-                    prefix=settings.bucket_prefix,
-                    site=site,
-                    account_id=execution.account_id,
-                    region=execution.region,
-                ),
-                folder=bucket.folder,
-                immutability_days=bucket.immutability_days,
-            )
-            for bucket in settings.buckets
-        ),
+        buckets=buckets,
         endpoint_policy=settings.endpoint_policy,
         additional_buckets=settings.additional_buckets,
         vpc_endpoint_id=settings.vpc_endpoint_id,
@@ -76,6 +64,27 @@ def resolve(stored: StoredSettings, network: Network, *, site: names.SiteName, e
         policy_administrators=settings.policy_administrators,
         additional_endpoint_ids=settings.additional_endpoint_ids,
     )
+
+
+def _buckets(settings: SiteSettings, execution: Execution) -> tuple[Bucket, ...]:
+    buckets = tuple(
+        Bucket(
+            name=bucket.name
+            or names.default_bucket_name(
+                prefix=settings.bucket_prefix,
+                site=settings.site,
+                account_id=execution.account_id,
+                region=execution.region,
+            ),
+            folder=bucket.folder,
+            immutability_days=bucket.immutability_days,
+        )
+        for bucket in settings.buckets
+    )
+    # The settings alone don't tell: one bucket may be named like the default of another.
+    if len({bucket.name for bucket in buckets}) != len(buckets):
+        raise InvalidRequestError("buckets: the settings name the same bucket twice; name each one once")
+    return buckets
 
 
 def _vpc(network: Network, settings: SiteSettings) -> str:
