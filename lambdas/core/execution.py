@@ -8,8 +8,10 @@ from contract import names
 from lambdas.core.errors import InvalidRequestError
 
 # arn:<partition>:states:<region>:<account>:execution:<state machine>:<name>
+# Step Functions takes more characters in a name, but tags and the published document do not.
 _ARN = re.compile(
-    r"arn:(?P<partition>[a-z-]+):states:(?P<region>[^:]+):(?P<account>[^:]+):execution:[^:]+:(?P<name>[^:]+)"
+    r"arn:(?P<partition>[a-z-]+):states:(?P<region>[^:]+):(?P<account>[^:]+):execution:[^:]+:"
+    r"(?P<name>[A-Za-z0-9._-]{1,80})"
 )
 
 
@@ -28,7 +30,10 @@ class Execution:
         """Read the ARN that Step Functions puts into the context object."""
         match = _ARN.fullmatch(arn)
         if match is None:
-            raise InvalidRequestError(f"execution: {names.shown(arn)} is not the ARN of an execution")
+            raise InvalidRequestError(
+                f"execution: {names.shown(arn)} is not the ARN of an execution whose name has only letters, "
+                "digits, dots, hyphens and underscores; start it under such a name"
+            )
         return cls(
             arn=arn,
             partition=match["partition"],
