@@ -72,7 +72,11 @@ class SsmParameters:
             from botocore.config import Config
             from botocore.session import Session
 
-            session = Session(profile=self._aws.profile)
+            profile = self._aws.profile
+            if self._aws.credentials_file is not None and profile is None:
+                # Named outright, the profile comes before credentials that happen to be in the environment.
+                profile = "default"
+            session = Session(profile=profile)
             if self._aws.credentials_file is not None:
                 session.set_config_variable("credentials_file", str(self._aws.credentials_file))
             try:

@@ -129,10 +129,9 @@ class Transactions:
             if direction is Direction.BACK
             else (pending.file_after, pending.registry_after)
         )
-        right = self.machine.files.read(registry_value.region_file(self.machine.registry)) == file and (
-            # Set before the file changes; taken back after it, and before the start.
-            pending.registry_after == registry_value.WANTED
-            or registry_value.read(self.machine.registry) == registry
+        right = (
+            self.machine.files.read(registry_value.region_file(self.machine.registry)) == file
+            and registry_value.read(self.machine.registry) == registry
         )
         return direction if right else None
 

@@ -59,14 +59,14 @@ class StandInServices:
         self._files = WholeFiles()
 
     def state(self, name: str) -> ServiceState:
-        """Return the state of a service; one that has been told to change is pending, as with Windows."""
-        told = self._files.read(self._command(name))
-        state = ServiceState(_json(self._files, self._folder / f"{name}.json")["state"])
-        if told == b"stop" and state is ServiceState.RUNNING:
-            return ServiceState.STOP_PENDING
-        if told == b"start" and state is ServiceState.STOPPED:
-            return ServiceState.START_PENDING
-        return state
+        """Return the state of a service; one that has not taken its last order yet is pending."""
+        # The order is looked at first: the other side writes the state before it removes the order.
+        match self._files.read(self._command(name)):
+            case b"stop":
+                return ServiceState.STOP_PENDING
+            case b"start":
+                return ServiceState.START_PENDING
+        return ServiceState(_json(self._files, self._folder / f"{name}.json")["state"])
 
     def dependents(self, name: str) -> tuple[str, ...]:
         """Name the services that need this one."""

@@ -424,6 +424,26 @@ def test_a_service_that_will_not_start_with_the_new_file_gets_the_old_one(memory
     assert memory.fake_services.states["Catalog"] is ServiceState.RUNNING
 
 
+def test_the_way_back_leaves_what_somebody_changed_meanwhile(memory: Memory) -> None:
+    """Neither their registry value nor their file is overwritten with what was there before."""
+    start = memory.fake_services.request_start
+    theirs = DEFAULT.before.replace(b"s3.amazonaws.com", b"s3.example.com")
+
+    def meddle(name: str) -> None:
+        memory.fake_services.request_start = start  # type: ignore[method-assign]
+        memory.registry.write(KEY, NAME, RegistryValue("REG_DWORD", 7))
+        memory.replace_xml(theirs)
+        raise ServerError(f"{name} did not start")
+
+    memory.fake_services.request_start = meddle  # type: ignore[method-assign]
+    result = memory.run()
+
+    assert result.exit_code == 4
+    assert memory.value == RegistryValue("REG_DWORD", 7)
+    assert memory.xml == theirs
+    assert memory.service() is ServiceState.RUNNING
+
+
 def test_a_file_that_cannot_be_staged_never_stops_the_service(memory: Memory) -> None:
     """A full disk is found out before anything is touched."""
     stage = memory.fake_files.stage

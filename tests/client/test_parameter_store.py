@@ -1,10 +1,14 @@
 """Parameter Store: the fake and the real client keep the same promises; errors are one clear sentence."""
 
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
+from typing import Any, cast
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from moto import mock_aws
 
 from contract import names
@@ -20,7 +24,10 @@ TOKYO = names.Region(REGION)
 
 def _aws(folder: Path, *, profile: str | None = None, endpoint_url: str | None = None) -> Aws:
     credentials = folder / "credentials"
-    credentials.write_text("[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = hush-hush\n")
+    credentials.write_text(
+        "[default]\naws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = hush-hush\n"
+        "[backup]\naws_access_key_id = AKIDBACKUP\naws_secret_access_key = hush-hush\n"
+    )
     return Aws(profile=profile, credentials_file=credentials, endpoint_url=endpoint_url, ca_bundle=None)
 
 
@@ -96,3 +103,30 @@ def test_no_credentials_are_said() -> None:
 
     with pytest.raises(CloudError, match=r"[Cc]redentials"):
         SsmParameters(TOKYO, aws=aws).put(NAME, "x")
+
+
+@pytest.mark.parametrize(("profile", "key"), [(None, "AKIDEXAMPLE"), ("backup", "AKIDBACKUP")])
+def test_credentials_come_from_the_file_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str | None, key: str
+) -> None:
+    """Not from an environment that a person or another task has left behind."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDSTRAY")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "stray")
+    monkeypatch.setenv("AWS_PROFILE", "stray")
+    parameters = SsmParameters(TOKYO, aws=_aws(tmp_path, profile=profile))
+    keys: list[str] = []
+    client = parameters._client()
+
+    def answer(request: AWSPreparedRequest, **_event: object) -> AWSResponse:
+        keys.append(str(request.headers["Authorization"]))
+        return AWSResponse("https://ssm.example", 200, HTTPHeaders(), _Raw(b"{}"))
+
+    client.meta.events.register("before-send.ssm.*", cast("Any", answer))
+    parameters.put(NAME, "x")
+
+    assert f"Credential={key}/" in keys[0]
+
+
+class _Raw(BytesIO):
+    def stream(self, **_options: object) -> Iterator[bytes]:
+        yield self.read()
