@@ -150,6 +150,17 @@ def test_undo_gives_back_the_registry_value_as_it_was(server: Server, value: Reg
     assert server.value == value
 
 
+def test_undo_knows_the_value_from_before_the_first_apply_though_it_was_lost_since(memory: Memory) -> None:
+    """An upgrade dropped the value and `run` set it again: that is not what was there at first."""
+    memory.registry.write(KEY, NAME, RegistryValue("REG_DWORD", 0))
+    memory.run()
+    memory.registry.delete(KEY, NAME)
+    memory.run()
+    memory.undo()
+
+    assert memory.value == RegistryValue("REG_DWORD", 0)
+
+
 def test_undo_leaves_a_registry_value_that_was_right_before_us(server: Server) -> None:
     """Somebody followed the manual procedure for another region: undo must not break it."""
     server.registry.write(KEY, NAME, WANTED)
@@ -495,6 +506,20 @@ def test_a_file_changed_between_plan_and_apply_is_left(memory: Memory) -> None:
     assert memory.value is None
     assert memory.service() is ServiceState.RUNNING
     assert memory.run().exit_code == 0
+
+
+def test_a_registry_value_changed_between_plan_and_apply_is_left(memory: Memory) -> None:
+    """Undo would otherwise bring back a value that nobody wants any more."""
+
+    def edit(_result: Result) -> bool:
+        memory.registry.write(KEY, NAME, RegistryValue("REG_DWORD", 7))
+        return True
+
+    result = memory.client().apply(edit)
+
+    assert result.exit_code == 4
+    assert memory.value == RegistryValue("REG_DWORD", 7)
+    assert memory.fake_services.restarts == 0
 
 
 def test_vbr_rewriting_the_file_at_the_restart_is_noticed(memory: Memory) -> None:
