@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onprem_client.errors import NotOursError, RegionFileError
+from onprem_client.resources import region_xml
 from onprem_client.resources.region_xml import (
     original_endpoints,
     region_endpoints,
@@ -164,3 +165,13 @@ def test_whatever_stands_around_the_endpoints_survives(
     assert edited == mark + expected.encode(codec)
     assert with_region_endpoint(edited, region=REGION, host=HOST) == edited
     assert with_original_endpoints(edited, region=REGION, host=HOST, original=original) == before
+
+
+@pytest.mark.parametrize("slip", [b"<!-- more -->", b"<Endpoint Type='S3'>y</Endpoint>", b"</Region>", b" "])
+def test_an_edit_that_went_wrong_is_never_returned(monkeypatch: pytest.MonkeyPatch, slip: bytes) -> None:
+    """The result is read again by the parser: a slip in the arithmetic must not reach the server."""
+    filled = region_xml._filled
+    monkeypatch.setattr(region_xml, "_filled", lambda *arguments: slip + filled(*arguments))
+
+    with pytest.raises(RegionFileError):
+        with_region_endpoint(FILES[0].before, region=REGION, host=HOST)
