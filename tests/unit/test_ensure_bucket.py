@@ -1,0 +1,276 @@
+"""Buckets hold the backups: what is missing is created, what is somebody else's is only looked at."""
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from lambdas.core.errors import BucketRefusedError
+from lambdas.core.site import CREATOR_TAG, SITE_TAG
+from lambdas.ensure_bucket.logic import BucketState, EnsuredBucket, ensure_buckets, result
+from tests.unit.sites import REGION, a_bucket, a_site
+
+# Somebody's own bucket, without any tag, that is fit for backups.
+FOREIGN = BucketState(
+    region=REGION,
+    tags={},
+    versioning=False,
+    object_lock=False,
+    default_retention=False,
+    lifecycle_rules=0,
+    replication=False,
+    public_access_blocked=True,
+    owner_enforced=True,
+    encrypted=True,
+)
+OWN = replace(FOREIGN, tags={SITE_TAG: "tokyo", CREATOR_TAG: "an-earlier-run"})
+# What S3 may give a new bucket on a bad day.
+FRESH = replace(FOREIGN, public_access_blocked=False, owner_enforced=False, encrypted=False)
+
+
+@dataclass
+class InMemoryBuckets:
+    """Buckets by name; `writes` is every call that changes something."""
+
+    states: dict[str, BucketState] = field(default_factory=dict)
+    full: set[str] = field(default_factory=set)
+    enforced: set[str] = field(default_factory=set)
+    writes: list[str] = field(default_factory=list)
+
+    def state(self, name: str) -> BucketState | None:
+        return self.states.get(name)
+
+    def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> None:
+        assert name not in self.states
+        self.writes.append(f"create {name}")
+        self.states[name] = replace(FRESH, tags=tags, object_lock=object_lock, versioning=object_lock)
+
+    def block_public_access(self, name: str) -> None:
+        self._write(name, "block", replace(self.states[name], public_access_blocked=True))
+
+    def enforce_owner(self, name: str) -> None:
+        self._write(name, "owner", replace(self.states[name], owner_enforced=True))
+
+    def encrypt(self, name: str) -> None:
+        self._write(name, "encrypt", replace(self.states[name], encrypted=True))
+
+    def is_enforced(self, name: str) -> bool:
+        return name in self.enforced
+
+    def is_empty(self, name: str) -> bool:
+        return name not in self.full
+
+    def _write(self, name: str, what: str, state: BucketState) -> None:
+        self.writes.append(f"{what} {name}")
+        self.states[name] = state
+
+
+def test_a_missing_bucket_is_created_locked_down_and_tagged() -> None:
+    """The tags say that it is ours: the next run repairs it, and no other site takes it."""
+    buckets = InMemoryBuckets()
+
+    ensured = ensure_buckets(buckets, a_site(), run="run-1")
+
+    assert ensured == (
+        EnsuredBucket(
+            name="backups",
+            created=True,
+            repaired=("public access block", "object ownership", "default encryption"),
+            enforce=True,
+        ),
+    )
+    assert buckets.states["backups"].tags == {SITE_TAG: "tokyo", CREATOR_TAG: "run-1"}
+    assert buckets.states["backups"] == replace(FOREIGN, tags={SITE_TAG: "tokyo", CREATOR_TAG: "run-1"})
+
+
+def test_a_second_run_writes_nothing() -> None:
+    """A converged run is a silent one."""
+    buckets = InMemoryBuckets()
+    ensure_buckets(buckets, a_site(), run="run-1")
+    buckets.writes.clear()
+
+    ensured = ensure_buckets(buckets, a_site(), run="run-2")
+
+    assert ensured == (EnsuredBucket(name="backups", created=False, repaired=(), enforce=True),)
+    assert buckets.writes == []
+    assert result(ensured)["changed"] is False
+
+
+@pytest.mark.parametrize(("days", "lock"), [(0, False), (1, True), (30, True)])
+def test_object_lock_is_asked_for_only_with_immutability(days: int, *, lock: bool) -> None:
+    """It can't be switched off again, and Veeam wants it exactly when immutability is on."""
+    buckets = InMemoryBuckets()
+
+    ensure_buckets(buckets, a_site(buckets=(a_bucket(immutability_days=days),)), run="run-1")
+
+    assert buckets.states["backups"].object_lock is lock
+
+
+def test_an_own_bucket_of_a_died_run_is_adopted_and_finished() -> None:
+    """A run that was killed right after CreateBucket leaves a bucket that is not locked down yet."""
+    buckets = InMemoryBuckets({"backups": replace(FRESH, tags={SITE_TAG: "tokyo", CREATOR_TAG: "dead"})})
+
+    (ensured,) = ensure_buckets(buckets, a_site(), run="run-2")
+
+    assert not ensured.created
+    assert len(ensured.repaired) == 3
+    assert ensured.enforce
+    assert buckets.writes == ["block backups", "owner backups", "encrypt backups"]
+
+
+@pytest.mark.parametrize(
+    ("drift", "write", "word"),
+    [
+        (replace(OWN, public_access_blocked=False), "block backups", "public access block"),
+        (replace(OWN, owner_enforced=False), "owner backups", "object ownership"),
+        (replace(OWN, encrypted=False), "encrypt backups", "default encryption"),
+    ],
+)
+def test_each_drift_of_an_own_bucket_is_repaired_alone(drift: BucketState, write: str, word: str) -> None:
+    """Whatever somebody opened is closed again, and nothing else is written."""
+    buckets = InMemoryBuckets({"backups": drift})
+
+    ensured = ensure_buckets(buckets, a_site(), run="run-2")
+    again = ensure_buckets(buckets, a_site(), run="run-3")
+
+    assert buckets.writes == [write]
+    assert result(ensured)["repaired"] == [f"backups: {word}"]
+    assert result(again)["changed"] is False
+
+
+def test_a_foreign_bucket_is_never_written_to() -> None:
+    """Its owner may have reasons; only the bucket policy will be added, and people are told so."""
+    open_bucket = replace(FRESH, tags={"owner": "backup team"})
+    buckets = InMemoryBuckets({"backups": open_bucket})
+
+    (ensured,) = ensure_buckets(buckets, a_site(), run="run-1")
+
+    assert buckets.writes == []
+    assert buckets.states["backups"] == open_bucket
+    assert (ensured.created, ensured.repaired) == (False, ())
+
+
+def test_a_foreign_bucket_with_the_tag_of_this_site_is_not_ours() -> None:
+    """People may tag their own bucket for the site: only the creator tag makes it the product's."""
+    buckets = InMemoryBuckets({"backups": replace(FRESH, tags={SITE_TAG: "tokyo"})})
+
+    ensure_buckets(buckets, a_site(), run="run-1")
+
+    assert buckets.writes == []
+
+
+UNFIT = {
+    "another Region": (replace(FOREIGN, region="us-east-1"), 0, "it is in us-east-1, not ap-northeast-1"),
+    "another site": (replace(FOREIGN, tags={SITE_TAG: "osaka"}), 0, "it belongs to site osaka"),
+    "another site's own": (
+        replace(OWN, tags={SITE_TAG: "osaka", CREATOR_TAG: "r"}),
+        0,
+        "it belongs to site osaka; name another bucket",
+    ),
+    "no Object Lock": (
+        replace(FOREIGN, versioning=True),
+        30,
+        "immutability_days needs Versioning and Object",
+    ),
+    "no Versioning": (
+        replace(FOREIGN, object_lock=True),
+        30,
+        "immutability_days needs Versioning and Object",
+    ),
+    "own without Object Lock": (OWN, 30, "or set immutability_days to 0"),
+    "default retention": (
+        replace(FOREIGN, object_lock=True, versioning=True, default_retention=True),
+        30,
+        "remove the default retention",
+    ),
+    "own with default retention": (replace(OWN, default_retention=True), 0, "remove the default retention"),
+    "lifecycle rule": (replace(FOREIGN, lifecycle_rules=2), 0, "it has 2 lifecycle rules"),
+    "replication": (replace(FOREIGN, replication=True), 0, "remove the replication"),
+}
+
+
+@pytest.mark.parametrize(("state", "days", "words"), UNFIT.values(), ids=UNFIT)
+def test_an_unfit_bucket_is_refused_before_anything_is_created(
+    state: BucketState, days: int, words: str
+) -> None:
+    """Several buckets, the last one unfit: a refusal must leave nothing behind."""
+    wanted = (a_bucket("new-1"), a_bucket("new-2"), a_bucket("unfit", immutability_days=days))
+    buckets = InMemoryBuckets({"unfit": state})
+
+    with pytest.raises(BucketRefusedError, match=words) as refusal:
+        ensure_buckets(buckets, a_site(buckets=wanted), run="run-1")
+
+    assert refusal.value.bucket == "unfit"
+    assert str(refusal.value).startswith("bucket unfit: ")
+    assert buckets.writes == []
+    assert set(buckets.states) == {"unfit"}
+
+
+def test_a_bucket_with_everything_that_immutability_needs_is_taken() -> None:
+    """The counterpart of the refusals: fit means fit."""
+    state = replace(FOREIGN, object_lock=True, versioning=True)
+
+    (ensured,) = ensure_buckets(
+        InMemoryBuckets({"backups": state}),
+        a_site(buckets=(a_bucket(immutability_days=30),)),
+        run="run-1",
+    )
+
+    assert ensured.enforce
+
+
+def test_a_bucket_that_holds_something_is_not_locked_yet() -> None:
+    """Servers write to it from outside the endpoint today: locking now would break running backups."""
+    buckets = InMemoryBuckets({"backups": FOREIGN, "empty": FOREIGN}, full={"backups"})
+
+    ensured = ensure_buckets(
+        buckets, a_site(buckets=(a_bucket("backups"), a_bucket("empty"), a_bucket("new"))), run="run-1"
+    )
+
+    assert result(ensured)["enforced"] == ["empty", "new"]
+    assert result(ensured)["pending"] == ["backups"]
+
+
+def test_a_bucket_that_is_locked_already_stays_locked() -> None:
+    """Once locked, backups go through the endpoint: filling up must not take the lock off."""
+    buckets = InMemoryBuckets({"backups": FOREIGN}, full={"backups"}, enforced={"backups"})
+
+    (ensured,) = ensure_buckets(buckets, a_site(), run="run-1")
+
+    assert ensured.enforce
+
+
+def test_an_own_bucket_is_locked_however_much_it_holds() -> None:
+    """It was never reachable otherwise."""
+    buckets = InMemoryBuckets({"backups": OWN}, full={"backups"})
+
+    (ensured,) = ensure_buckets(buckets, a_site(), run="run-1")
+
+    assert ensured.enforce
+
+
+def test_a_bucket_that_disappears_at_once_is_an_error() -> None:
+    """Somebody deletes while we create: going on would build an endpoint to nothing."""
+
+    class Vanishing(InMemoryBuckets):
+        def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> None:
+            super().create(name, object_lock=object_lock, tags=tags)
+            del self.states[name]
+
+    with pytest.raises(BucketRefusedError, match="disappeared"):
+        ensure_buckets(Vanishing(), a_site(), run="run-1")
+
+
+def test_the_result_names_what_was_done() -> None:
+    """The execution's output is what people read in the console."""
+    ensured = (
+        EnsuredBucket(name="one", created=True, repaired=("default encryption",), enforce=True),
+        EnsuredBucket(name="two", created=False, repaired=(), enforce=False),
+    )
+
+    assert result(ensured) == {
+        "changed": True,
+        "created": ["one"],
+        "repaired": ["one: default encryption"],
+        "enforced": ["one"],
+        "pending": ["two"],
+    }
