@@ -101,7 +101,7 @@ def with_region_endpoint(xml: bytes, *, region: str, host: str) -> bytes:
         edited = edited[: element.start] + edited[element.end :]
     if first.text != host:
         edited = edited[: first.start] + _filled(xml, first, host) + edited[first.end :]
-    _verify(events, found, edited, region=region, texts=(host,))
+    _verify(xml, events, found, edited, region=region, texts=(host,))
     return edited
 
 
@@ -133,7 +133,7 @@ def with_original_endpoints(xml: bytes, *, region: str, host: str, original: Ori
     else:
         # Somebody edited what stood between the endpoints: theirs stays, ours go back in a row.
         edited = xml[: ours.start] + b"".join(elements) + xml[ours.end :]
-    _verify(events, found, edited, region=region, texts=original.texts)
+    _verify(xml, events, found, edited, region=region, texts=original.texts)
     return edited
 
 
@@ -280,30 +280,41 @@ def _recoded(part: bytes, source: str, target: str) -> bytes:
 
 
 def _verify(
-    events: list[_Event], found: list[Element], edited: bytes, *, region: str, texts: tuple[str, ...]
+    xml: bytes,
+    events: list[_Event],
+    found: list[Element],
+    edited: bytes,
+    *,
+    region: str,
+    texts: tuple[str, ...],
 ) -> None:
     """Parse the result again: the region holds exactly *texts*, and everything else is as it was."""
     events_now = _events(edited)
     found_now = _endpoints(events_now, region=region, size=len(edited))
-    if tuple(element.text for element in found_now) != texts or _others(events, found) != _others(
-        events_now, found_now
-    ):
+    others, others_now = _others(xml, events, found), _others(edited, events_now, found_now)
+    if tuple(element.text for element in found_now) != texts or others != others_now:
         raise RegionFileError(
             f"the edit of {region} would change more than the region's S3 endpoints; "
             "the form of this region file is not known here"
         )
 
 
-def _others(events: list[_Event], found: list[Element]) -> list[tuple[str, ...]]:
-    """Return what stands outside *found*, with neighbouring texts put together."""
+def _others(xml: bytes, events: list[_Event], found: list[Element]) -> list[tuple[object, ...]]:
+    """
+    Return what stands outside *found*, with neighbouring texts put together.
+
+    Texts are compared as bytes: to a parser, the CR before a deleted element and the LF behind it become one
+    line end.
+    """
     inside = {index for element in found for index in range(element.first_event, element.last_event + 1)}
-    outside = [event for index, event in enumerate(events) if index not in inside]
-    others: list[tuple[str, ...]] = []
-    for kind, group in groupby(outside, key=lambda event: event.kind):
+    ends = [*(event.start for event in events[1:]), len(xml)]
+    outside = [(event, ends[index]) for index, event in enumerate(events) if index not in inside]
+    others: list[tuple[object, ...]] = []
+    for kind, group in groupby(outside, key=lambda pair: pair[0].kind):
         if kind == "text":
-            others.append((kind, "".join(event.detail[0] for event in group)))
+            others.append((kind, b"".join(xml[event.start : end] for event, end in group)))
         else:
-            others.extend((kind, *event.detail) for event in group)
+            others.extend((kind, *event.detail) for event, _end in group)
     return others
 
 

@@ -61,6 +61,7 @@ TEMPLATES: dict[str, str] = {
     "endpoints without a gap": _region(
         _ONE + '⟨<Endpoint Type="S3">other</Endpoint>⟧⟨<Endpoint Type="S3"/>⟧'
     ),
+    "CR before and LF behind": _region(_ONE + '\r⟨<Endpoint Type="S3">b</Endpoint>⟧\n'),
     "lower-case types": PLAIN.replace('Type="S3"', 'Type="s3"'),
     "mixed-case types": _region(_ONE + "<x/>" + '⟨<Endpoint Type="s3">b</Endpoint>⟧'),
     "single quotes": PLAIN.replace('"', "'").replace("encoding='utf-8'", 'encoding="utf-8"'),
