@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
@@ -77,7 +77,7 @@ class Ec2Endpoints:
     def remove_other_rules(self, group_id: str) -> None:
         """Remove every incoming rule that isn't HTTPS from an IPv4 network."""
         found = self._client.describe_security_groups(GroupIds=[group_id])["SecurityGroups"][0]
-        foreign = [_writable(rule) for rule in found["IpPermissions"] if not _is_https_from_networks(rule)]
+        foreign = [part for rule in found["IpPermissions"] if (part := _foreign_part(rule))]
         if foreign:
             self._client.revoke_security_group_ingress(GroupId=group_id, IpPermissions=foreign)
 
@@ -164,24 +164,32 @@ def _https_from(networks: frozenset[str]) -> "IpPermissionTypeDef":
     }
 
 
-def _is_https_from_networks(rule: "IpPermissionOutputTypeDef") -> bool:
-    only_networks = not (rule.get("Ipv6Ranges") or rule.get("PrefixListIds") or rule.get("UserIdGroupPairs"))
-    ports = (rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort"))
-    return only_networks and ports == ("tcp", _HTTPS, _HTTPS)
+def _is_https(rule: "IpPermissionOutputTypeDef") -> bool:
+    return (rule.get("IpProtocol"), rule.get("FromPort"), rule.get("ToPort")) == ("tcp", _HTTPS, _HTTPS)
 
 
-def _writable(rule: "IpPermissionOutputTypeDef") -> "IpPermissionTypeDef":
-    # What EC2 answers holds empty lists, which it refuses to be given back.
-    return {name: value for name, value in rule.items() if value != []}  # type: ignore[return-value]
+def _foreign_part(rule: "IpPermissionOutputTypeDef") -> "IpPermissionTypeDef | None":
+    """
+    Return the rule without HTTPS from IPv4 networks; None when nothing else is in it.
+
+    EC2 answers one rule per port, with every kind of source in it: removing it as a whole would shut
+    the on-premises networks out. Empty lists it refuses to be given back.
+    """
+    ours = {"IpRanges"} if _is_https(rule) else set()
+    sources = {"IpRanges", "Ipv6Ranges", "PrefixListIds", "UserIdGroupPairs"}
+    part = {name: value for name, value in rule.items() if name not in ours and value != []}
+    return cast("IpPermissionTypeDef", part) if sources & part.keys() else None
 
 
 def _group(found: "SecurityGroupTypeDef") -> SecurityGroup:
-    https = [rule for rule in found["IpPermissions"] if _is_https_from_networks(rule)]
+    rules = found["IpPermissions"]
     return SecurityGroup(
         id=found["GroupId"],
         vpc_id=found.get("VpcId", ""),
-        sources=frozenset(network["CidrIp"] for rule in https for network in rule["IpRanges"]),
-        other_rules=len(found["IpPermissions"]) - len(https),
+        sources=frozenset(
+            network["CidrIp"] for rule in rules if _is_https(rule) for network in rule.get("IpRanges", [])
+        ),
+        other_rules=sum(_foreign_part(rule) is not None for rule in rules),
     )
 
 
