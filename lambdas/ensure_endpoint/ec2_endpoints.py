@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
-from lambdas.core.errors import EndpointRefusedError
+from lambdas.core.errors import ConcurrentChangeError, EndpointRefusedError
 from lambdas.ensure_endpoint.logic import Endpoint, EndpointChange, SecurityGroup
 
 if TYPE_CHECKING:
@@ -59,18 +59,37 @@ class Ec2Endpoints:
 
     def create_group(self, name: str, *, vpc_id: str, tags: Mapping[str, str]) -> SecurityGroup:
         """Create an empty group; one that was killed half-way is found by its tags."""
-        answer = self._client.create_security_group(
-            GroupName=name,
-            Description="HTTPS from the on-premises networks to the S3 interface endpoint",
-            VpcId=vpc_id,
-            TagSpecifications=[_specification("security-group", tags)],
-        )
+        try:
+            answer = self._client.create_security_group(
+                GroupName=name,
+                Description="HTTPS from the on-premises networks to the S3 interface endpoint",
+                VpcId=vpc_id,
+                TagSpecifications=[_specification("security-group", tags)],
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "InvalidGroup.Duplicate":
+                raise
+            # Ours already: the answer to an earlier attempt of this call was lost.
+            for group in self.groups_tagged(tags, vpc_id=vpc_id):
+                return group
+            raise EndpointRefusedError(
+                f"security_group_id: {vpc_id} has a group named {name} that the product did not make; "
+                "rename or delete it, or name it in security_group_id"
+            ) from error
         return SecurityGroup(id=answer["GroupId"], vpc_id=vpc_id, sources=frozenset(), other_rules=0)
 
     def change_sources(self, group_id: str, *, add: frozenset[str], remove: frozenset[str]) -> None:
         """Let networks in and out on port 443; in first, so that nobody is cut off in between."""
         if add:
-            self._client.authorize_security_group_ingress(GroupId=group_id, IpPermissions=[_https_from(add)])
+            try:
+                self._client.authorize_security_group_ingress(
+                    GroupId=group_id, IpPermissions=[_https_from(add)]
+                )
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "InvalidPermission.Duplicate":
+                    raise
+                # The answer to an earlier attempt was lost, or somebody was quicker: look again.
+                raise ConcurrentChangeError(f"security group {group_id} has changed meanwhile") from error
         if remove:
             self._client.revoke_security_group_ingress(GroupId=group_id, IpPermissions=[_https_from(remove)])
 
