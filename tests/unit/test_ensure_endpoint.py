@@ -1,0 +1,454 @@
+"""The endpoint and its group: found, made or repaired; what is somebody else's is only verified."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from lambdas.core.errors import EndpointRefusedError
+from lambdas.core.site import CREATOR_TAG, SITE_TAG, Site
+from lambdas.ensure_endpoint.endpoint_policy import endpoint_policy
+from lambdas.ensure_endpoint.logic import (
+    Endpoint,
+    EndpointChange,
+    SecurityGroup,
+    ensure_endpoint,
+    result,
+)
+from tests.unit.sites import SUBNETS, VPC, a_bucket, a_site
+
+SERVICE = "com.amazonaws.ap-northeast-1.s3"
+OTHER_VPC = "vpc-0fedcba9876543210"
+FOREIGN_ENDPOINT = "vpce-0fedcba9876543210"
+FOREIGN_GROUP = "sg-0fedcba9876543210"
+
+
+@dataclass
+class InMemoryEndpoints:
+    """Endpoints and groups with their tags; `writes` names every call that changes something."""
+
+    groups: dict[str, SecurityGroup] = field(default_factory=dict)
+    all: dict[str, Endpoint] = field(default_factory=dict)
+    tags: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    tokens: list[str] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    writes: list[str] = field(default_factory=list)
+
+    def service_name(self) -> str:
+        return SERVICE
+
+    def group(self, group_id: str) -> SecurityGroup | None:
+        return self.groups.get(group_id)
+
+    def groups_tagged(self, tags: Mapping[str, str | None], *, vpc_id: str) -> Sequence[SecurityGroup]:
+        return [
+            group
+            for group in self.groups.values()
+            if group.vpc_id == vpc_id and self._carries(group.id, tags)
+        ]
+
+    def create_group(self, name: str, *, vpc_id: str, tags: Mapping[str, str]) -> SecurityGroup:
+        self.writes.append(f"create group {name}")
+        group = SecurityGroup(
+            id=f"sg-{len(self.groups):08x}", vpc_id=vpc_id, sources=frozenset(), other_rules=0
+        )
+        self.groups[group.id] = group
+        self.tags[group.id] = tags
+        return group
+
+    def change_sources(self, group_id: str, *, add: frozenset[str], remove: frozenset[str]) -> None:
+        self.writes.append(f"change sources of {group_id}")
+        group = self.groups[group_id]
+        self.groups[group_id] = replace(group, sources=group.sources - remove | add)
+
+    def remove_other_rules(self, group_id: str) -> None:
+        self.writes.append(f"remove other rules of {group_id}")
+        self.groups[group_id] = replace(self.groups[group_id], other_rules=0)
+
+    def endpoint(self, endpoint_id: str) -> Endpoint | None:
+        return self.all.get(endpoint_id)
+
+    def endpoints_tagged(self, tags: Mapping[str, str | None], *, vpc_id: str) -> Sequence[Endpoint]:
+        return [
+            endpoint
+            for endpoint in self.all.values()
+            if endpoint.vpc_id == vpc_id and self._carries(endpoint.id, tags)
+        ]
+
+    def create_endpoint(
+        self,
+        *,
+        service_name: str,
+        vpc_id: str,
+        subnet_ids: Sequence[str],
+        group_ids: Sequence[str],
+        policy: str,
+        tags: Mapping[str, str],
+        client_token: str,
+    ) -> str:
+        endpoint = Endpoint(
+            id=f"vpce-{len(self.all):08x}",
+            state="pending",
+            kind="interface",
+            service_name=service_name,
+            vpc_id=vpc_id,
+            subnet_ids=frozenset(subnet_ids),
+            security_group_ids=frozenset(group_ids),
+            private_dns=False,
+            policy=json.loads(policy),
+            created_at=f"2026-01-31 22:00:{len(self.all):02}",
+        )
+        self.writes.append(f"create endpoint {endpoint.id}")
+        self.tokens.append(client_token)
+        self.all[endpoint.id] = endpoint
+        self.tags[endpoint.id] = tags
+        return endpoint.id
+
+    def change_endpoint(self, endpoint_id: str, change: EndpointChange) -> None:
+        self.writes.append(f"change endpoint {endpoint_id}")
+        endpoint = self.all[endpoint_id]
+        assert endpoint.state == "available"
+        self.all[endpoint_id] = replace(
+            endpoint,
+            subnet_ids=endpoint.subnet_ids - change.remove_subnets | change.add_subnets,
+            security_group_ids=endpoint.security_group_ids - change.remove_groups | change.add_groups,
+            policy=endpoint.policy if change.policy is None else json.loads(change.policy),
+            private_dns=endpoint.private_dns and not change.private_dns_off,
+        )
+
+    def becomes(self, endpoint_id: str, **change: Any) -> None:
+        """Change an endpoint behind the product's back."""
+        self.all[endpoint_id] = replace(self.all[endpoint_id], **change)
+
+    def _carries(self, thing: str, wanted: Mapping[str, str | None]) -> bool:
+        tags = self.tags.get(thing, {})
+        return all(key in tags and value in (None, tags[key]) for key, value in wanted.items())
+
+
+def provisioned(site: Site | None = None) -> tuple[InMemoryEndpoints, str, str]:
+    """Return a world in which a first run has made endpoint and group, and its writes are forgotten."""
+    endpoints = InMemoryEndpoints()
+    group_id, endpoint_id = ensure_endpoint(endpoints, site or a_site(), run="run-1").created
+    endpoints.becomes(endpoint_id, state="available")
+    endpoints.writes.clear()
+    return endpoints, group_id, endpoint_id
+
+
+def test_a_missing_endpoint_is_created_with_its_group() -> None:
+    """The group lets in the on-premises networks and nobody else; both can be found by their tags."""
+    endpoints = InMemoryEndpoints()
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-1")
+    group_id, endpoint_id = ensured.created
+
+    assert endpoints.groups[group_id].sources == frozenset({"192.168.0.0/16"})
+    assert endpoints.all[endpoint_id] == Endpoint(
+        id=endpoint_id,
+        state="pending",
+        kind="interface",
+        service_name=SERVICE,
+        vpc_id=VPC,
+        subnet_ids=frozenset(SUBNETS),
+        security_group_ids=frozenset({group_id}),
+        private_dns=False,
+        policy=endpoint_policy(a_site()),
+        created_at="2026-01-31 22:00:00",
+    )
+    tags = {"Name": "vbr-privatelink-tokyo", SITE_TAG: "tokyo", CREATOR_TAG: "run-1"}
+    assert endpoints.tags == {group_id: tags, endpoint_id: tags}
+    assert result(ensured) == {
+        "changed": True,
+        "vpc_endpoint_id": endpoint_id,
+        "created": [group_id, endpoint_id],
+        "repaired": [],
+    }
+
+
+def test_a_second_run_writes_nothing() -> None:
+    """A converged run is a silent one; an endpoint costs money, so there must never be a second."""
+    endpoints, _group_id, endpoint_id = provisioned()
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+
+    assert ensured.endpoint_id == endpoint_id
+    assert result(ensured)["changed"] is False
+    assert endpoints.writes == []
+
+
+@pytest.mark.parametrize(
+    ("drift", "word"),
+    [
+        ({"subnet_ids": frozenset(SUBNETS[:1])}, "subnets"),
+        ({"subnet_ids": frozenset({*SUBNETS, "subnet-0000000f"})}, "subnets"),
+        ({"security_group_ids": frozenset({"sg-of-somebody"})}, "security groups"),
+        ({"policy": {"Statement": []}}, "endpoint policy"),
+        ({"policy": {}}, "endpoint policy"),
+        ({"private_dns": True}, "private DNS"),
+    ],
+)
+def test_each_drift_of_the_endpoint_is_repaired(drift: dict[str, Any], word: str) -> None:
+    """Repaired once, in one call; then it is as it was made, and the next run is silent."""
+    endpoints, _group_id, endpoint_id = provisioned()
+    made = endpoints.all[endpoint_id]
+    endpoints.becomes(endpoint_id, **drift)
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+    again = ensure_endpoint(endpoints, a_site(), run="run-3")
+
+    assert ensured.repaired == (f"{endpoint_id}: {word}",)
+    assert endpoints.all[endpoint_id] == made
+    assert endpoints.writes == [f"change endpoint {endpoint_id}"]
+    assert result(again)["changed"] is False
+
+
+def test_several_drifts_are_repaired_in_one_call() -> None:
+    """While EC2 works on one change it refuses the next."""
+    endpoints, _group_id, endpoint_id = provisioned()
+    endpoints.becomes(endpoint_id, subnet_ids=frozenset(), private_dns=True, policy={})
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+
+    assert len(ensured.repaired) == 3
+    assert endpoints.writes == [f"change endpoint {endpoint_id}"]
+
+
+def test_a_changed_network_of_the_group_is_repaired() -> None:
+    """A network that was added by hand is a hole; one that is missing keeps servers out."""
+    endpoints, group_id, _endpoint_id = provisioned()
+    endpoints.groups[group_id] = replace(
+        endpoints.groups[group_id], sources=frozenset({"0.0.0.0/0"}), other_rules=2
+    )
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+    again = ensure_endpoint(endpoints, a_site(), run="run-3")
+
+    assert endpoints.groups[group_id].sources == frozenset({"192.168.0.0/16"})
+    assert endpoints.groups[group_id].other_rules == 0
+    assert ensured.repaired == (f"{group_id}: on-premises networks", f"{group_id}: 2 foreign rules")
+    assert result(again)["changed"] is False
+
+
+def test_a_changed_setting_reaches_the_endpoint() -> None:
+    """Drift comes from the settings as well: a further bucket, another network."""
+    endpoints, group_id, endpoint_id = provisioned()
+    wider = a_site(onprem_cidrs=("10.0.0.0/8",), additional_buckets=("old-backups",))
+
+    ensure_endpoint(endpoints, wider, run="run-2")
+
+    assert endpoints.groups[group_id].sources == frozenset({"10.0.0.0/8"})
+    assert endpoints.all[endpoint_id].policy == endpoint_policy(wider)
+
+
+def test_a_pending_endpoint_is_not_modified() -> None:
+    """EC2 refuses that, and the run would fail although nothing is wrong."""
+    endpoints, _group_id, endpoint_id = provisioned()
+    endpoints.becomes(endpoint_id, state="pending", policy={})
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+
+    assert ensured.endpoint_id == endpoint_id
+    assert result(ensured)["changed"] is False
+    assert endpoints.writes == []
+
+
+@pytest.mark.parametrize("state", ["deleting", "deleted", "failed", "rejected", "expired"])
+def test_an_endpoint_that_is_going_or_gone_counts_as_absent(state: str) -> None:
+    """Its name must never be published: nothing answers there any more."""
+    endpoints, group_id, old = provisioned()
+    endpoints.becomes(old, state=state)
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+
+    assert ensured.endpoint_id != old
+    assert ensured.created == (ensured.endpoint_id,)
+    assert endpoints.all[ensured.endpoint_id].security_group_ids == frozenset({group_id})
+
+
+def test_a_group_that_an_aborted_run_left_is_adopted() -> None:
+    """Otherwise its name is taken, and no run would ever succeed again."""
+    endpoints = InMemoryEndpoints()
+    left = endpoints.create_group(
+        "vbr-privatelink-tokyo", vpc_id=VPC, tags={SITE_TAG: "tokyo", CREATOR_TAG: "dead"}
+    )
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+
+    assert ensured.created == (ensured.endpoint_id,)
+    assert ensured.repaired == (f"{left.id}: on-premises networks",)
+
+
+def test_of_several_own_endpoints_the_first_is_kept() -> None:
+    """Two runs at once, or a lost answer: servers may use the first one already."""
+    endpoints, _group_id, first = provisioned()
+    endpoints.all["vpce-00000000"] = endpoints.all.pop(first)
+    younger = replace(endpoints.all["vpce-00000000"], id="vpce-000000aa", created_at="2026-02-01 00:00:00")
+    endpoints.all = {younger.id: younger, **endpoints.all}
+    endpoints.tags[younger.id] = {SITE_TAG: "tokyo", CREATOR_TAG: "run-9"}
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+
+    assert ensured.endpoint_id == first
+    assert endpoints.writes == []
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {SITE_TAG: "tokyo"},
+        {CREATOR_TAG: "run-1"},
+        {SITE_TAG: "osaka", CREATOR_TAG: "run-1"},
+    ],
+)
+def test_endpoints_of_others_are_left_alone(tags: dict[str, str]) -> None:
+    """Without the creator tag it is somebody else's, and with another site's tag it is that site's."""
+    endpoints, group_id, foreign = provisioned()
+    endpoints.tags[foreign] = tags
+    endpoints.tags[group_id] = tags
+    endpoints.becomes(foreign, policy={})
+    before = endpoints.all[foreign], endpoints.groups[group_id]
+
+    ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
+
+    assert foreign not in (ensured.endpoint_id, *ensured.created)
+    assert (endpoints.all[foreign], endpoints.groups[group_id]) == before
+    assert len(ensured.created) == 2
+
+
+def test_the_client_token_is_of_the_run_and_the_specification() -> None:
+    """
+    The same run gets the same endpoint when it asks again; another run never gets one that was deleted
+    since, and a changed specification with an old token would be an error.
+    """
+    tokens = []
+    for run, site in (
+        ("run-1", a_site()),
+        ("run-1", a_site()),
+        ("run-2", a_site()),
+        ("run-1", a_site(additional_buckets=("more",))),
+        ("run-1", a_site(subnet_ids=SUBNETS[:1])),
+    ):
+        endpoints = InMemoryEndpoints()
+        ensure_endpoint(endpoints, site, run=run)
+        tokens.extend(endpoints.tokens)
+
+    assert tokens[0] == tokens[1]
+    assert len(set(tokens)) == 4
+    # EC2 takes at most 64 ASCII characters.
+    assert all(len(token) <= 64 for token in tokens)
+
+
+def with_foreign(**changes: Any) -> InMemoryEndpoints:
+    """Return a world with one endpoint that somebody else made."""
+    endpoint = Endpoint(
+        id=FOREIGN_ENDPOINT,
+        state="available",
+        kind="interface",
+        service_name=SERVICE,
+        vpc_id=VPC,
+        subnet_ids=frozenset({"subnet-0000000f"}),
+        security_group_ids=frozenset({"sg-of-somebody"}),
+        private_dns=True,
+        policy={"Statement": []},
+        created_at="2020-01-01 00:00:00",
+    )
+    return InMemoryEndpoints(all={FOREIGN_ENDPOINT: replace(endpoint, **changes)})
+
+
+@pytest.mark.parametrize("state", ["available", "pending", "pendingacceptance"])
+def test_a_named_endpoint_is_used_and_never_modified(state: str) -> None:
+    """Its owner decides about policy, groups and private DNS, however they differ from ours."""
+    endpoints = with_foreign(state=state)
+    before = dict(endpoints.all)
+
+    ensured = [
+        ensure_endpoint(endpoints, a_site(vpc_endpoint_id=FOREIGN_ENDPOINT), run=run)
+        for run in ("run-1", "run-2")
+    ]
+
+    assert [one.endpoint_id for one in ensured] == [FOREIGN_ENDPOINT] * 2
+    assert not any(result(one)["changed"] for one in ensured)
+    assert endpoints.all == before
+    assert endpoints.writes == []
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "words"),
+    [
+        (InMemoryEndpoints(), "does not exist any more; correct the settings"),
+        (with_foreign(state="deleted"), "does not exist any more"),
+        (with_foreign(state="failed"), "does not exist any more"),
+        (with_foreign(kind="gateway"), "is a gateway endpoint of"),
+        (with_foreign(service_name="com.amazonaws.ap-northeast-1.ec2"), "name an interface endpoint of S3"),
+        (with_foreign(service_name="com.amazonaws.ap-northeast-1.s3express"), "name an interface endpoint"),
+        (with_foreign(vpc_id=OTHER_VPC), f"is in {OTHER_VPC}, not in {VPC}; name an endpoint of the site's"),
+    ],
+)
+def test_a_named_endpoint_that_is_not_fit_is_refused(endpoints: InMemoryEndpoints, words: str) -> None:
+    """The message names the field and the fix; nothing is created in its place."""
+    with pytest.raises(EndpointRefusedError, match=f"^vpc_endpoint_id: {FOREIGN_ENDPOINT} .*{words}"):
+        ensure_endpoint(endpoints, a_site(vpc_endpoint_id=FOREIGN_ENDPOINT), run="run-1")
+
+    assert endpoints.writes == []
+
+
+def test_a_named_group_is_used_and_never_modified() -> None:
+    """Networks are its owner's business."""
+    theirs = SecurityGroup(id=FOREIGN_GROUP, vpc_id=VPC, sources=frozenset({"10.9.0.0/16"}), other_rules=7)
+    endpoints = InMemoryEndpoints(groups={FOREIGN_GROUP: theirs})
+
+    ensured = ensure_endpoint(endpoints, a_site(security_group_id=FOREIGN_GROUP), run="run-1")
+
+    assert endpoints.groups == {FOREIGN_GROUP: theirs}
+    assert endpoints.all[ensured.endpoint_id].security_group_ids == frozenset({FOREIGN_GROUP})
+    assert ensured.created == (ensured.endpoint_id,)
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        ({}, f"security_group_id: {FOREIGN_GROUP} does not exist; correct the settings"),
+        (
+            {
+                FOREIGN_GROUP: SecurityGroup(
+                    id=FOREIGN_GROUP, vpc_id=OTHER_VPC, sources=frozenset(), other_rules=0
+                )
+            },
+            f"security_group_id: {FOREIGN_GROUP} is in {OTHER_VPC}, not in {VPC}",
+        ),
+    ],
+)
+def test_a_named_group_that_is_not_fit_is_refused(groups: dict[str, SecurityGroup], words: str) -> None:
+    """EC2 would refuse it as well, without saying which setting is wrong."""
+    endpoints = InMemoryEndpoints(groups=groups)
+
+    with pytest.raises(EndpointRefusedError, match=f"^{words}"):
+        ensure_endpoint(endpoints, a_site(security_group_id=FOREIGN_GROUP), run="run-1")
+
+    assert endpoints.writes == []
+
+
+def test_the_endpoint_reaches_the_buckets_of_the_site_and_no_other() -> None:
+    """Otherwise a stolen key of another account carries data out through our own endpoint."""
+    site = a_site(buckets=(a_bucket("b"), a_bucket("a")), additional_buckets=("c", "a"), partition="aws-cn")
+
+    reach, browse = endpoint_policy(site)["Statement"]
+
+    assert reach["Resource"] == [
+        "arn:aws-cn:s3:::a",
+        "arn:aws-cn:s3:::b",
+        "arn:aws-cn:s3:::c",
+        "arn:aws-cn:s3:::a/*",
+        "arn:aws-cn:s3:::b/*",
+        "arn:aws-cn:s3:::c/*",
+    ]
+    assert browse["Action"] == "s3:ListAllMyBuckets"
+
+
+def test_a_full_endpoint_policy_is_a_setting() -> None:
+    """Some sites share one endpoint for many buckets."""
+    (statement,) = endpoint_policy(a_site(endpoint_policy="full"))["Statement"]
+
+    assert (statement["Action"], statement["Resource"]) == ("*", "*")
