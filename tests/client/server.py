@@ -80,10 +80,10 @@ class FakeServices:
     """
     Services that need one look in a pending state before they arrive.
 
-    The main service remembers the region file that it read when it started, as VBR does.
+    The main service remembers the file and the registry value that it read when it started, as VBR does.
     """
 
-    def __init__(self, loads: Callable[[], object]) -> None:
+    def __init__(self, loads: Callable[[], tuple[bytes | None, RegistryValue | None]]) -> None:
         self.states = {
             SERVICE: ServiceState.RUNNING,
             "Catalog": ServiceState.RUNNING,
@@ -310,11 +310,12 @@ def memory_server(
     files = FakeFiles()
     install = folder / "Backup"
     xml = install / "AmazonS3Regions.xml"
+    registry = FakeRegistry(install)
     files.contents[xml] = DEFAULT.before
     server = Memory(
         folder=folder,
-        registry=FakeRegistry(install),
-        services=FakeServices(lambda: files.contents.get(xml)),
+        registry=registry,
+        services=FakeServices(lambda: (files.contents.get(xml), registry.values.get(NAME))),
         files=files,
         configuration=configured(folder, more=more, auto_apply=auto_apply, sites=sites),
     )

@@ -32,7 +32,11 @@ def _registry(request: pytest.FixtureRequest, vbr: StandInVbr) -> Registry:
 
 @pytest.fixture(name="services", params=["fake", "stand-in"])
 def _services(request: pytest.FixtureRequest, vbr: StandInVbr) -> Services:
-    return FakeServices(lambda: None) if request.param == "fake" else StandInServices(vbr.services_folder)
+    return (
+        FakeServices(lambda: (None, None))
+        if request.param == "fake"
+        else StandInServices(vbr.services_folder)
+    )
 
 
 @pytest.fixture(name="files", params=["fake", "real"])
@@ -121,7 +125,7 @@ def test_an_order_that_nobody_obeys_ends_in_a_timeout(tmp_path: Path) -> None:
 
 def test_a_service_that_dies_while_starting_is_not_waited_for() -> None:
     """Five minutes of silence would be the operator's worst."""
-    services = FakeServices(lambda: None)
+    services = FakeServices(lambda: (None, None))
     services.states[SERVICE] = ServiceState.STOPPED
     services.request_start = lambda name: None  # type: ignore[method-assign]  # noqa: ARG005
     clock = FakeClock()

@@ -431,7 +431,7 @@ def test_a_service_that_will_not_start_with_the_new_file_gets_the_old_one(memory
     assert memory.xml == DEFAULT.before
     assert memory.value is None
     assert memory.service() is ServiceState.RUNNING
-    assert memory.fake_services.loaded == DEFAULT.before
+    assert memory.fake_services.loaded[0] == DEFAULT.before
     assert memory.fake_services.states["Catalog"] is ServiceState.RUNNING
 
 

@@ -70,7 +70,7 @@ def _prepared(name: str, server: Server) -> None:
     if name == "registry only":
         server.replace_xml(DEFAULT.after)
         if isinstance(server, Memory):
-            server.fake_services.loaded = DEFAULT.after
+            server.fake_services.loaded = (DEFAULT.after, None)
 
 
 SCENARIOS: dict[str, Callable[[Server], None]] = {
@@ -149,6 +149,7 @@ def test_killed_anywhere_the_next_run_puts_it_right(name: str, tmp_path: Path) -
         assert server.xml == (DEFAULT.after if adopted else DEFAULT.before), point
         assert server.value == (WANTED if adopted else None), point
         _assert_services_as_before(server, point)
+        assert server.fake_services.loaded == (server.xml, server.value), point
         assert server.journal().pending is None, point
         assert not server.fake_files.staged, point
         assert not server.run().changed, point
@@ -249,7 +250,7 @@ def _assert_services_as_before(server: Memory, point: int) -> None:
         "Catalog": ServiceState.RUNNING,
         "Idle": ServiceState.STOPPED,
     }, point
-    assert server.fake_services.loaded == server.xml, point
+    assert server.fake_services.loaded[0] == server.xml, point
 
 
 def _kill_myself() -> None:
