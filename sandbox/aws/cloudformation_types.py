@@ -5,9 +5,12 @@ moto skips an unknown type in silence, so a template's bucket policy is never th
 moto's nor here makes the whole stack fail, by name (`correct_cloudformation.py`).
 """
 
+import contextlib
 import json
 from typing import Any, ClassVar
 
+from moto.awslambda.exceptions import UnknownFunctionException, UnknownPolicyException
+from moto.awslambda.models import lambda_backends
 from moto.cloudwatch.models import cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.events.models import events_backends
@@ -246,6 +249,31 @@ class CdkMetadata(_Resource, CloudFormationModel):
     TYPE = "AWS::CDK::Metadata"
 
 
+class Permission(_Resource, CloudFormationModel):
+    """
+    moto's has one too, but its statement keeps the function's name in it, and it can't be changed or
+    removed.
+    """
+
+    TYPE = "AWS::Lambda::Permission"
+
+    def put(self) -> None:
+        given = {key: value for key, value in self.properties.items() if key != "FunctionName"}
+        self._policy().add_statement(json.dumps({**given, "StatementId": self.name}))
+
+    def replaced_by(self, _new: Any) -> None:
+        self.remove()
+
+    def remove(self) -> None:
+        # The function, and its policy with it, may be gone already.
+        with contextlib.suppress(UnknownFunctionException, UnknownPolicyException):
+            self._policy().del_statement(self.name)
+
+    def _policy(self) -> Any:
+        function = lambda_backends[self.account_id][self.region].get_function(self.properties["FunctionName"])
+        return function.policy
+
+
 TYPES = (
     Alarm,
     BucketPolicy,
@@ -256,3 +284,7 @@ TYPES = (
     Subscription,
     TopicPolicy,
 )
+"""Types that moto lacks."""
+
+BETTER_TYPES = (Permission,)
+"""Types that take the place of moto's own: the class that is defined last wins."""

@@ -8,6 +8,7 @@ What moto gets wrong, and AWS does:
   AWS rolls back, and its events say which resource failed and why.
 - A changed resource whose type can't be updated becomes nothing. AWS updates or replaces it; here it is
   updated where that is simple, and refused by name where it isn't.
+- A role with a managed policy can't be removed, and a managed policy never is. AWS detaches and removes both.
 - Unnamed resources get a new random name with every update. AWS keeps the name.
 - Template parameters of the type `AWS::SSM::Parameter::Value` break when the parameter is one of AWS's
   public ones, or missing.
@@ -26,6 +27,7 @@ from typing import Any
 
 from moto.cloudformation import models, parsing
 from moto.cloudformation.exceptions import ValidationError
+from moto.events.models import EventBus
 from moto.iam.models import iam_backends
 from moto.ssm.models import ssm_backends
 
@@ -71,8 +73,10 @@ def reason_of(error: Exception) -> str:
 def apply(corrections: Corrections, emit: Emit) -> None:
     """Correct CloudFormation; *emit* puts an event on an account's default bus."""
     _types(corrections)
+    _references(corrections)
     _names(corrections)
     _resources(corrections)
+    _removal(corrections)
     _stacks(corrections, emit)
     _parameters(corrections)
 
@@ -80,15 +84,31 @@ def apply(corrections: Corrections, emit: Emit) -> None:
 # Types
 
 
+def _references(corrections: Corrections) -> None:
+    """`Ref` of a bus is its name; moto's has no physical id, so `Ref` gives the object itself."""
+    if hasattr(EventBus, "physical_resource_id"):
+        raise MotoChangedError("moto's EventBus has a physical id now")
+    EventBus.physical_resource_id = property(lambda self: self.name)
+    corrections.on_restore(lambda: delattr(EventBus, "physical_resource_id"))
+
+
 def _types(corrections: Corrections) -> None:
     def forget() -> None:
         for cached in (parsing.get_model_list, parsing.get_model_map, parsing.get_name_type_map):
             cached.cache_clear()
 
-    for kind in cloudformation_types.TYPES:
-        if kind in vars(parsing).values():
-            raise MotoChangedError(f"moto has {kind.TYPE} now")
     forget()
+    in_force = parsing.get_model_map()
+    for kind in (*cloudformation_types.TYPES, *cloudformation_types.BETTER_TYPES):
+        if in_force.get(kind.TYPE) is not kind:
+            raise MotoChangedError(f"{kind.TYPE} isn't the sandbox's own: {in_force.get(kind.TYPE)}")
+    moto_has = {
+        model.cloudformation_type()
+        for model in parsing.get_model_list()
+        if model.__module__.startswith("moto.")
+    }
+    if now_there := moto_has & {kind.TYPE for kind in cloudformation_types.TYPES}:
+        raise MotoChangedError(f"moto has {', '.join(sorted(now_there))} by itself now")
     corrections.on_restore(forget)
 
     def load(self: Any) -> None:
@@ -219,11 +239,57 @@ def _update_table(table: Any, properties: dict[str, Any], _account: str, _region
         raise NotImplementedError("the sandbox can't replace a table by one with other keys")
 
 
+def _update_parameter(parameter: Any, properties: dict[str, Any], account_id: str, region: str) -> None:
+    """Put a new version; moto deletes the parameter and makes it anew, so its versions start again."""
+    name = properties.get("Name", parameter.name)
+    if name != parameter.name:
+        raise NotImplementedError("the sandbox can't rename a parameter")
+    backend = ssm_backends[account_id][region]
+    backend.put_parameter(
+        name=name,
+        description=properties.get("Description", ""),
+        value=properties["Value"],
+        parameter_type=properties.get("Type", "String"),
+        allowed_pattern=properties.get("AllowedPattern", ""),
+        keyid="",
+        overwrite=True,
+        tags=[],
+        data_type=properties.get("DataType", "text"),
+        tier=properties.get("Tier"),
+        policies=properties.get("Policies"),
+    )
+
+
 IN_PLACE: dict[str, Callable[[Any, dict[str, Any], str, str], None]] = {
     "AWS::DynamoDB::Table": _update_table,
     "AWS::IAM::ManagedPolicy": _update_managed_policy,
     "AWS::Logs::LogGroup": _update_log_group,
+    "AWS::SSM::Parameter": _update_parameter,
 }
+
+
+# Removing
+
+
+def _removal(corrections: Corrections) -> None:
+    def remove(self: Any, parsed_resource: Any, resource_json: dict[str, Any]) -> None:
+        backend = iam_backends[self._account_id]["aws"]
+        match resource_json["Type"]:
+            case "AWS::IAM::Role":
+                for managed in list(parsed_resource.managed_policies.values()):
+                    managed.detach_from(parsed_resource)
+                original(self, parsed_resource, resource_json)
+            case "AWS::IAM::ManagedPolicy":
+                for holder in (*backend.roles.values(), *backend.users.values(), *backend.groups.values()):
+                    if parsed_resource.arn in holder.managed_policies:
+                        parsed_resource.detach_from(holder)
+                backend.managed_policies.pop(parsed_resource.arn, None)
+            case _:
+                original(self, parsed_resource, resource_json)
+
+    original = corrections.replace(
+        parsing.ResourceMap, "_delete_resource", remove, parameters=["self", "parsed_resource", "resource_json"]
+    )
 
 
 # Stacks

@@ -53,6 +53,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
 from moto.stepfunctions.parser.asl.eval.states import ExecutionData, StateData
+from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend import execution_worker
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -273,6 +274,9 @@ def _ends(corrections: Corrections, status_changed: StatusChange) -> None:
         execution = self.execution
         if execution.exec_status is ExecutionStatus.RUNNING:
             original_reflect(self)
+            if execution.output is not None:
+                # As text, whatever it is: moto would hand a JSON string on without its quotes.
+                execution.output = to_json_str(execution.output, separators=(",", ":"))
             status_changed(execution, execution.exec_status.value)
 
     def stop(self: Any, stop_date: dt.datetime, error: str | None, cause: str | None) -> None:

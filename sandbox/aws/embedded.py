@@ -205,8 +205,8 @@ class EmbeddedAws:
         """
         Return a boto3 client.
 
-        With *endpoint_url* (an interface endpoint's or AWS's own public one) the emulator is used as proxy and
-        sees that host.
+        With *endpoint_url* (an interface endpoint's or AWS's own public one) the emulator is used as proxy
+        and sees that host.
         """
         proxies = {"https": self.proxy_url, "http": self.proxy_url} if endpoint_url else {}
         own = Config(proxies=proxies)
@@ -431,7 +431,7 @@ class EmbeddedAws:
             "startDate": _milliseconds(execution.start_date),
             "stopDate": _milliseconds(stopped) if stopped else None,
             "input": execution.execution_input,
-            "output": json.dumps(execution.output) if status == "SUCCEEDED" else None,
+            "output": execution.output if status == "SUCCEEDED" else None,
             "inputDetails": {"included": True},
             "outputDetails": {"included": True} if status == "SUCCEEDED" else None,
             "error": execution.error,

@@ -61,18 +61,19 @@ def _transformed(transformer: Mapping[str, Any], event: Mapping[str, Any], *, ru
         "aws.events.event": {key: value for key, value in event.items() if key != "detail"},
         "aws.events.event.json": event,
     }
-    result = "".join(_pieces(template, values))
+    if template.lstrip()[:1] not in ("{", "[", '"', "<"):
+        # A template of plain text: EventBridge hands it on as a JSON string.
+        return f'"{"".join(_pieces(template, values, quoted=True))}"'
+    result = "".join(_pieces(template, values, quoted=False))
     try:
         json.loads(result)
-    except ValueError:
-        # A template of plain text: EventBridge hands it on as a JSON string.
-        return json.dumps(result)
+    except ValueError as error:
+        raise EventInputError(f"the input template makes no JSON: {result!r}") from error
     return result
 
 
-def _pieces(template: str, values: Mapping[str, Any]) -> list[str]:
+def _pieces(template: str, values: Mapping[str, Any], *, quoted: bool) -> list[str]:
     pieces: list[str] = []
-    quoted = False
     position = 0
     while position < len(template):
         placeholder = _PLACEHOLDER.match(template, position)

@@ -31,7 +31,9 @@ def function(code: str, **properties: Any) -> Template:
 
 
 def machine(definition: dict[str, Any]) -> Template:
-    """Return a role that may call `Fn`, and a machine; the text FN in *definition* becomes the function's ARN."""
+    """
+    Return a role that may call `Fn`, and a machine; the text FN in *definition* becomes the function's ARN.
+    """
     arn = {"Fn::GetAtt": ["Fn", "Arn"]}
     pieces: list[Any] = []
     for piece in json.dumps(definition).split("FN"):

@@ -115,8 +115,10 @@ def test_not_principal_spares_exactly_who_is_named() -> None:
         ("ForAnyValue:StringEquals", "vpce-1", None, False),
     ],
 )
-def test_operators_on_text(operator: str, wanted: Any, actual: str | None, holds: bool) -> None:  # noqa: FBT001
-    """A negated operator is met by an absent key: a deny outside the endpoint catches who came without one."""
+def test_operators_on_text(operator: str, wanted: Any, actual: str | None, holds: bool) -> None:
+    """
+    A negated operator is met by an absent key: a deny outside the endpoint catches who came without one.
+    """
     policy = document(Condition={operator: {"aws:SourceVpce": wanted}})
     context = {} if actual is None else {"aws:sourcevpce": actual}
 
@@ -144,7 +146,11 @@ def test_operators_on_text(operator: str, wanted: Any, actual: str | None, holds
     ],
 )
 def test_operators_on_other_types(
-    operator: str, key: str, wanted: Any, actual: str | None, holds: bool  # noqa: FBT001
+    operator: str,
+    key: str,
+    wanted: Any,
+    actual: str | None,
+    holds: bool,
 ) -> None:
     """The five statements of a locked bucket use most of these."""
     policy = document(Condition={operator: {key: wanted}})
@@ -160,7 +166,9 @@ def test_every_condition_must_hold() -> None:
         "ArnNotEquals": {"aws:PrincipalArn": ROLE},
     }
 
-    assert evaluate(document(Condition=condition), request(context={"aws:principalarn": ROLE})) is Verdict.SILENT
+    assert (
+        evaluate(document(Condition=condition), request(context={"aws:principalarn": ROLE})) is Verdict.SILENT
+    )
 
 
 def test_several_values_are_quantified() -> None:

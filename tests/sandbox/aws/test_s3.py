@@ -122,8 +122,10 @@ def test_each_kind_of_refusal_has_its_own_words(aws: EmbeddedAws) -> None:
     assert implicit == (
         "AccessDenied",
         403,
-        "User: arn:aws:iam::111122223333:user/reader is not authorized to perform: s3:PutObject on resource: "
-        '"arn:aws:s3:::words/key" because no identity-based policy allows the s3:PutObject action',
+        (
+            "User: arn:aws:iam::111122223333:user/reader is not authorized to perform: s3:PutObject on "
+            'resource: "arn:aws:s3:::words/key" because no identity-based policy allows the s3:PutObject action'
+        ),
     )
     assert explicit[2] == (
         "User: arn:aws:iam::111122223333:user/administrator is not authorized to perform: s3:PutObject on "
@@ -170,7 +172,10 @@ def test_another_account_needs_both_sides(aws: EmbeddedAws) -> None:
     theirs.put_bucket_policy(
         Bucket="abroad",
         Policy=statement(
-            "Allow", "s3:PutObject", "arn:aws:s3:::abroad/*", Principal={"AWS": "arn:aws:iam::111122223333:root"}
+            "Allow",
+            "s3:PutObject",
+            "arn:aws:s3:::abroad/*",
+            Principal={"AWS": "arn:aws:iam::111122223333:root"},
         ),
     )
     mine.put_object(Bucket="abroad", Key="key", Body=b"content")
@@ -207,9 +212,9 @@ def test_root_can_always_repair_a_policy(aws: EmbeddedAws) -> None:
 def test_malformed_policies_are_refused(aws: EmbeddedAws, policy: str) -> None:
     """moto stores anything."""
     s3 = aws.client("s3")
-    s3.create_bucket(
-        Bucket="picky", CreateBucketConfiguration=HERE
-    ) if "picky" not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]] else None
+    s3.create_bucket(Bucket="picky", CreateBucketConfiguration=HERE) if "picky" not in [
+        bucket["Name"] for bucket in s3.list_buckets()["Buckets"]
+    ] else None
 
     assert error_of(s3.put_bucket_policy, Bucket="picky", Policy=policy)[:2] == ("MalformedPolicy", 400)
 
