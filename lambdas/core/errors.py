@@ -89,7 +89,7 @@ class LeaseHeldError(TransientError):
 class LockdownNotEffectiveError(TransientError):
     """A write from outside the endpoint was not denied; a fresh policy may need a moment."""
 
-    patience = Patience(interval_seconds=1, backoff_rate=2, max_delay_seconds=20, max_attempts=10)
+    patience = Patience(interval_seconds=1, backoff_rate=2, max_delay_seconds=10, max_attempts=6)
 
 
 class PermanentError(StepError):

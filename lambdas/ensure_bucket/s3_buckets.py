@@ -47,8 +47,8 @@ class S3Buckets:
                 case "AccessDenied":
                     raise BucketRefusedError(
                         bucket=name,
-                        problem=f"it belongs to another account, or its policy keeps this one out ({error}); "
-                        "name another bucket",
+                        problem="it belongs to another account, its policy keeps this one out, or the stack "
+                        f"was deployed without it ({error}); name another bucket, or deploy the stack again",
                     ) from error
                 case _:
                     raise

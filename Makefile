@@ -1,0 +1,54 @@
+# Everything runs from .venv in this checkout; `make` alone lists the commands.
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := contract lambdas stacks onprem_client sandbox tests
+
+# The CDK's runtime warns about Node 20 in eleven lines; the README says which versions work.
+export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
+
+.PHONY: help demo test check synth sandbox lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
+
+demo: .venv/installed ## tell the whole story on an embedded AWS and a stand-in VBR server
+	@$(BIN)/python -m sandbox demo
+
+test: .venv/installed ## run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: .venv/installed ## lint, types, template
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/mypy --platform win32 onprem_client contract
+	$(MAKE) --no-print-directory synth
+	$(BIN)/cfn-lint cdk.out/*.template.json
+
+synth: .venv/installed ## synthesize the stack into cdk.out, with cdk-nag
+	rm -rf cdk.out
+	CDK_OUTDIR=cdk.out $(BIN)/python app.py
+
+sandbox: .venv/installed ## keep an embedded AWS and a stand-in VBR server running in .sandbox
+	@$(BIN)/python -m sandbox up --state .sandbox
+
+lock: .venv/installed ## lock the dependencies again after a change of requirements*.in
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-dev.in \
+	  -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-uv.in -o requirements-uv.txt
+
+clean: ## remove everything that the other commands made
+	rm -rf .venv cdk.out .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/installed: requirements-dev.txt requirements-uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' 2>/dev/null || \
+	  { echo "Node.js 20 or later is needed: the AWS CDK runs on it"; exit 1; }
+	@echo "installing the locked dependencies into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
