@@ -1,0 +1,23 @@
+"""
+Composes the stacks. Looks nothing up, so that synth works offline and gives everybody the same template.
+"""
+
+import json
+from pathlib import Path
+
+from aws_cdk import App, Validations
+from cdk_nag import AwsSolutionsChecks
+
+from stacks.settings import AppSettings
+from stacks.site_stack import SiteStack
+
+# Without the CDK CLI (tests, the sandbox) nobody else reads cdk.json; what the CLI passes takes precedence.
+context = json.loads(Path(__file__).with_name("cdk.json").read_text())["context"]
+
+app = App(context=context)
+settings = AppSettings.from_context(app.node.get_context("settings"))
+
+SiteStack(app, "VbrPrivateLinkSite", settings=settings)
+Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+
+app.synth()
