@@ -376,6 +376,22 @@ def test_a_service_that_somebody_stopped_is_left_alone(server: Server) -> None:
     assert server.client().plan().exit_code == 11
 
 
+def test_a_service_that_somebody_stops_while_the_plan_is_read_is_not_started(memory: Memory) -> None:
+    """Their maintenance has begun; the way back must not end it."""
+
+    def stop(_result: Result) -> bool:
+        memory.fake_services.states[SERVICE] = ServiceState.STOPPED
+        return True
+
+    result = memory.client().apply(stop)
+
+    assert result.exit_code == 4
+    assert "not this program's doing" in str(result.problem)
+    assert memory.service() is ServiceState.STOPPED
+    assert memory.xml == DEFAULT.before
+    assert memory.value is None
+
+
 def test_a_service_that_will_not_stop_leaves_everything_as_before(memory: Memory) -> None:
     """It is still stopping, so nobody can promise that it runs: a person is called; the next run heals."""
     memory.fake_services.stuck = {(SERVICE, "stop")}
@@ -548,7 +564,7 @@ def test_vbr_rewriting_the_file_at_the_restart_is_noticed(memory: Memory) -> Non
         "[]",
         "x" * 5000,
         document(site="osaka"),
-        document(region="us-east-1"),
+        document(region="us-east-1", endpoint_host=HOST.replace(REGION, "us-east-1")),
         document(account_id="999999999999"),
         document(schema_version=2),
         document(endpoint_host="evil.example"),

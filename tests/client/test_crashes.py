@@ -156,6 +156,19 @@ def test_killed_anywhere_the_next_run_puts_it_right(name: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_anywhere_by_a_reboot_the_service_ends_with_what_is_there(name: str, tmp_path: Path) -> None:
+    """The server went down and came up: the service started by itself, with whatever it found half-way."""
+    for point, server in _each_point(name, tmp_path):
+        services = server.fake_services
+        services.states.update({SERVICE: ServiceState.RUNNING, "Catalog": ServiceState.RUNNING})
+        services.loaded = (server.xml, server.value)
+        server.run()
+
+        _assert_services_as_before(server, point)
+        assert services.loaded == (server.xml, server.value), point
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
 def test_killed_anywhere_it_heals_without_the_cloud(name: str, tmp_path: Path) -> None:
     """The line may be down when the server comes up again; backups must run all the same."""
     for point, server in _each_point(name, tmp_path):
