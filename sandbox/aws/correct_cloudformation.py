@@ -8,6 +8,7 @@ What moto gets wrong, and AWS does:
   AWS rolls back, and its events say which resource failed and why.
 - A changed resource whose type can't be updated becomes nothing. AWS updates or replaces it; here it is
   updated where that is simple, and refused by name where it isn't.
+- Resources are removed in any order. AWS removes what depends on others first.
 - A role with a managed policy can't be removed, and a managed policy never is. AWS detaches and removes both.
 - Unnamed resources get a new random name with every update. AWS keeps the name.
 - Template parameters of the type `AWS::SSM::Parameter::Value` break when the parameter is one of AWS's
@@ -61,6 +62,10 @@ class ResourceFailedError(Exception):
         super().__init__(f"{logical_id} ({kind}): {reason_of(cause)}")
 
 
+class BucketNotEmptyError(Exception):
+    """moto passes over a bucket that holds something; AWS fails the stack."""
+
+
 def reason_of(error: Exception) -> str:
     """Return what a person should read of *error*; moto hides the text in different places."""
     for name in ("message", "description"):
@@ -88,7 +93,8 @@ def _references(corrections: Corrections) -> None:
     """`Ref` of a bus is its name; moto's has no physical id, so `Ref` gives the object itself."""
     if hasattr(EventBus, "physical_resource_id"):
         raise MotoChangedError("moto's EventBus has a physical id now")
-    EventBus.physical_resource_id = property(lambda self: self.name)
+    bus: Any = EventBus
+    bus.physical_resource_id = property(lambda self: self.name)
     corrections.on_restore(lambda: delattr(EventBus, "physical_resource_id"))
 
 
@@ -280,15 +286,39 @@ def _removal(corrections: Corrections) -> None:
                     managed.detach_from(parsed_resource)
                 original(self, parsed_resource, resource_json)
             case "AWS::IAM::ManagedPolicy":
-                for holder in (*backend.roles.values(), *backend.users.values(), *backend.groups.values()):
+                holders: list[Any] = [
+                    *backend.roles.values(),
+                    *backend.users.values(),
+                    *backend.groups.values(),
+                ]
+                for holder in holders:
                     if parsed_resource.arn in holder.managed_policies:
                         parsed_resource.detach_from(holder)
                 backend.managed_policies.pop(parsed_resource.arn, None)
+            case "AWS::S3::Bucket" if parsed_resource.keys:
+                raise BucketNotEmptyError(f"the bucket {parsed_resource.name} is not empty")
             case _:
                 original(self, parsed_resource, resource_json)
 
+    def delete(self: Any) -> None:
+        """Remove the resources in the reverse order of their creation, but for those that are to stay."""
+        for name, resource in reversed(list(self._parsed_resources.items())):
+            template = self._resource_json_map.get(name)
+            if template is None or resource is None:
+                continue
+            if template.get("DeletionPolicy") not in ("Retain", "RetainExceptOnCreate"):
+                try:
+                    self._delete_resource(resource, template)
+                except Exception as error:
+                    raise ResourceFailedError(name, template["Type"], error) from error
+            del self._parsed_resources[name]
+
+    corrections.replace(parsing.ResourceMap, "delete", delete, parameters=["self"])
     original = corrections.replace(
-        parsing.ResourceMap, "_delete_resource", remove, parameters=["self", "parsed_resource", "resource_json"]
+        parsing.ResourceMap,
+        "_delete_resource",
+        remove,
+        parameters=["self", "parsed_resource", "resource_json"],
     )
 
 
@@ -330,6 +360,17 @@ def _stacks(corrections: Corrections, emit: Emit) -> None:
             self.status = "UPDATE_ROLLBACK_FAILED"
             self._add_stack_event("UPDATE_ROLLBACK_FAILED", resource_status_reason=reason_of(error))
 
+    def delete(self: Any) -> None:
+        try:
+            original_delete(self)
+        except ResourceFailedError as error:
+            _event_of_failure(self, error, "DELETE_FAILED")
+            self.status = "DELETE_FAILED"
+            self._add_stack_event("DELETE_FAILED", resource_status_reason=str(error))
+            # moto has taken the stack off its list already. AWS tells of the failure in the status only.
+            models.cloudformation_backends[self.account_id][self.region_name].stacks[self.stack_id] = self
+            raise ValidationError(message=str(error)) from error
+
     def add_stack_event(
         self: Any,
         resource_status: str,
@@ -359,6 +400,7 @@ def _stacks(corrections: Corrections, emit: Emit) -> None:
     original_update = corrections.replace(
         stack, "update", update, parameters=["self", "template", "role_arn", "parameters", "tags"]
     )
+    original_delete = corrections.replace(stack, "delete", delete, parameters=["self"])
     original_event = corrections.replace(
         stack,
         "_add_stack_event",

@@ -33,8 +33,8 @@ def test_parameters_are_guarded_by_name(aws: EmbeddedAws) -> None:
     assert code == "AccessDeniedException"
     assert message == (
         "User: arn:aws:iam::111122223333:user/parameters is not authorized to perform: ssm:PutParameter on "
-        f"resource: {HERE.format('ssm', 'parameter/sites/osaka/endpoint')} because no identity-based policy allows "
-        "the ssm:PutParameter action"
+        f"resource: {HERE.format('ssm', 'parameter/sites/osaka/endpoint')} because no identity-based policy"
+        " allows the ssm:PutParameter action"
     )
     assert refusal(ssm.get_parameters, Names=["/sites/tokyo/endpoint", "/sites/osaka/endpoint"])[0] == code
 

@@ -124,7 +124,8 @@ def test_each_kind_of_refusal_has_its_own_words(aws: EmbeddedAws) -> None:
         403,
         (
             "User: arn:aws:iam::111122223333:user/reader is not authorized to perform: s3:PutObject on "
-            'resource: "arn:aws:s3:::words/key" because no identity-based policy allows the s3:PutObject action'
+            'resource: "arn:aws:s3:::words/key" because no identity-based policy allows the s3:PutObject'
+            " action"
         ),
     )
     assert explicit[2] == (

@@ -1,4 +1,6 @@
-"""CloudFormation: every type that the product's templates use, updates, failures that say why, and assemblies."""
+"""
+CloudFormation: every type that the product's templates use, updates, failures that say why, and assemblies.
+"""
 
 import json
 from pathlib import Path
@@ -366,3 +368,30 @@ def test_equal_folders_make_equal_zips(tmp_path: Path) -> None:
         (tmp_path / name / "a.py").write_text("a")
 
     assert zipped(tmp_path / "one") == zipped(tmp_path / "two")
+
+
+def test_what_can_not_be_removed_keeps_the_stack(aws: EmbeddedAws) -> None:
+    """A bucket with something in it; what is marked to stay, stays."""
+    template = {
+        "Resources": {
+            "Full": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "full-bucket"}},
+            "Kept": {
+                "Type": "AWS::S3::Bucket",
+                "DeletionPolicy": "Retain",
+                "Properties": {"BucketName": "kept-bucket"},
+            },
+        }
+    }
+    aws.deploy_template("removal", template)
+    s3, cloudformation = aws.client("s3"), aws.client("cloudformation")
+    s3.put_object(Bucket="full-bucket", Key="key", Body=b"")
+    with pytest.raises(ClientError, match="Full"):
+        cloudformation.delete_stack(StackName="removal")
+    status = cloudformation.describe_stacks(StackName="removal")["Stacks"][0]["StackStatus"]
+    s3.delete_object(Bucket="full-bucket", Key="key")
+    cloudformation.delete_stack(StackName="removal")
+    left = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+
+    assert status == "DELETE_FAILED"
+    assert "kept-bucket" in left
+    assert "full-bucket" not in left
