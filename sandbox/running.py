@@ -243,7 +243,7 @@ class Sandbox:
 
 
 def _repository_policy(bucket: str) -> dict[str, Any]:
-    """What Veeam asks for a repository without immutability (docs/security.md), and no other bucket."""
+    """What Veeam asks for an Amazon S3 repository without immutability, and no other bucket."""
     return _policy(
         _allow(
             [
