@@ -82,7 +82,7 @@ def restore(policies: BucketPolicies, replaced: ReplacedPolicies) -> list[str]:
     for bucket, before in replaced.recall().items():
         now = policies.read(bucket)
         restored = with_own(now, [statement for statement in _statements(before) if _is_own(statement)])
-        if same(now, restored):
+        if same(now, restored) or (now is None and not restored["Statement"]):
             continue
         if restored["Statement"]:
             policies.put(bucket, restored)
