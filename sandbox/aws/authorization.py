@@ -188,6 +188,10 @@ def _s3_decision(
     if identity_says is not None and identity_says.startswith("with an explicit deny"):
         return identity_says
     if by_bucket is Verdict.DENIED:
+        # Where the caller has no permission of its own either, AWS names one of the two and doesn't
+        # document which. The missing permission is named: it is the answer that proves nothing.
+        if same_account and identity_says is not None and principal.kind != "anonymous":
+            return identity_says
         return "with an explicit deny in a resource-based policy"
     if by_endpoint is Verdict.DENIED:
         return "with an explicit deny in a VPC endpoint policy"
