@@ -101,9 +101,14 @@ def step(
     @metrics.log_metrics
     @functools.wraps(function)
     def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-        with step_errors():
-            result = dict(function(event))
-        metrics.add_metric(name="Changed", unit=MetricUnit.Count, value=int(bool(result.get("changed"))))
+        changed = False
+        try:
+            with step_errors():
+                result = dict(function(event))
+            changed = bool(result.get("changed"))
+        finally:
+            # A failed step counts as well: Powertools warns when a call leaves no metric.
+            metrics.add_metric(name="Changed", unit=MetricUnit.Count, value=int(changed))
         logger.info("step done", result=result)
         return result
 
