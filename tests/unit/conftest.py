@@ -9,6 +9,8 @@ import pytest
 from moto import mock_aws
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from lambdas.core.observability import metrics
+
 TABLE = "sites"
 
 
@@ -27,8 +29,8 @@ def _function_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-northeast-1")
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "test")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "Test")
+    # Powertools reads its variable when the module is imported, which may have happened before.
+    monkeypatch.setattr(metrics.provider, "namespace", "Test")
 
 
 @pytest.fixture(name="dynamodb")
