@@ -89,13 +89,13 @@ def credential_scope(environ: Mapping[str, Any]) -> tuple[str, str, str] | None:
     return None
 
 
-def understand(environ: dict[str, Any], *, is_s3: bool, default_region: str) -> AwsCall:
+def understand(environ: dict[str, Any], *, default_region: str) -> AwsCall:
     """Read the request in *environ*; its input stream is left as it was found."""
     body = environ["wsgi.input"].read()
     environ["wsgi.input"] = io.BytesIO(body)
     scope = credential_scope(environ)
     if scope is None:
-        key, region, signing_name = None, default_region, "s3" if is_s3 else _unsigned_service(body)
+        key, region, signing_name = None, default_region, _unsigned_service(body)
     else:
         key, region, signing_name = scope
     service = SERVICE_BY_SIGNING_NAME.get(signing_name, signing_name)

@@ -8,13 +8,13 @@ endpoint's policy, a bucket's owner) from moto's own backends.
 """
 
 import contextlib
+import dataclasses
 import json
 import logging
 import re
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
@@ -47,7 +47,7 @@ class EndpointUnreachableError(Exception):
     """The host names an interface endpoint that doesn't take requests."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     status: str
     headers: list[tuple[str, str]]
@@ -99,7 +99,7 @@ class Gateway:
         # From here on moto's own idea of a virtual host must not interfere; it is set to the service's own
         # name below.
         environ["HTTP_HOST"] = "127.0.0.1"
-        call = calls.understand(environ, is_s3=door.is_s3 or True, default_region=door.region or self._region)
+        call = calls.understand(environ, default_region=door.region or self._region)
         principal = ANONYMOUS
         try:
             principal = self._identities.principal(call.access_key_id)
@@ -115,12 +115,12 @@ class Gateway:
         except PolicyError as error:
             LOGGER.exception("a policy that the sandbox can't judge")
             answer = _refusal(call, ErrorAnswer(status=500, code="SandboxUnsupported", message=str(error)))
+        except Exception as error:  # the boundary: a fault of ours is an answer too, not a dead connection
+            LOGGER.exception("%s:%s failed inside the gateway", call.service, call.operation)
+            text = f"the sandbox failed: {error!r}"
+            answer = _refusal(call, ErrorAnswer(status=500, code="InternalFailure", message=text))
         if environ["REQUEST_METHOD"] == "HEAD":
-            answer = (
-                _Answer(status=answer.status, headers=answer.headers, body=b"")
-                if answer.code >= 400
-                else answer
-            )
+            answer = dataclasses.replace(answer, body=b"")
         if not principal.internal:
             self._write(environ, call, principal, door, answer)
         return answer
@@ -182,6 +182,11 @@ class Gateway:
                 close()
         except DeniedError:
             raise
+        except NotImplementedError as error:
+            # 501, which clients don't retry: it would not come about by waiting.
+            return _refusal(
+                call, ErrorAnswer(status=501, code="NotImplemented", message=f"the sandbox: {error}")
+            )
         except Exception as error:
             LOGGER.warning("%s:%s failed inside the emulator", call.service, call.operation, exc_info=True)
             summary = traceback.format_exception_only(error)[-1].strip()

@@ -35,7 +35,6 @@ class Door:
     endpoint_id: str | None = None
     endpoint_name: str | None = None
     """The label of the name that belongs to one endpoint: `vpce-<id>-<hash>` or with the zone behind it."""
-    is_s3: bool = False
 
 
 def door_of(host: str) -> Door:
@@ -54,14 +53,13 @@ def door_of(host: str) -> Door:
             region=match["region"],
             endpoint_id=match["id"],
             endpoint_name=match["name"],
-            is_s3=True,
         )
     if ".vpce." in host:
         raise UnknownHostError(
             f"{host}: no interface endpoint of S3 answers to this name (it begins with `bucket.`)"
         )
     if match := _PUBLIC_S3.fullmatch(host):
-        return Door(bucket=match["bucket"], region=match["region"] or "us-east-1", is_s3=True)
+        return Door(bucket=match["bucket"], region=match["region"] or "us-east-1")
     if _SERVICE.fullmatch(host):
         return Door()
     raise UnknownHostError(

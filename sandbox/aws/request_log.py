@@ -14,13 +14,17 @@ from typing import Any
 
 
 class RequestLog:
-    """Appends lines; each is flushed before the client gets its answer."""
+    """
+    Writes lines; each is flushed before the client gets its answer.
+
+    A file of an earlier AWS is begun anew: nothing that it tells of exists any more.
+    """
 
     def __init__(self, file: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file = file
         self._lock = threading.Lock()
-        self._stream = file.open("a", encoding="utf-8")
+        self._stream = file.open("w", encoding="utf-8")
 
     def write(self, **fields: Any) -> None:
         """Write one line."""

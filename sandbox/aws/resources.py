@@ -118,9 +118,8 @@ def _lambda(_operation: str, parameters: Parameters, place: _Place) -> str | Non
     if not name:
         return None
     text = str(name)
-    if text.startswith("arn:"):
-        return text
-    return place.arn(f"function:{text.split(':')[-1]}")
+    arn = text if text.startswith("arn:") else place.arn(f"function:{text}")
+    return f"{arn}:{parameters['Qualifier']}" if parameters.get("Qualifier") else arn
 
 
 def _events(operation: str, parameters: Parameters, place: _Place) -> str | Pairs | None:

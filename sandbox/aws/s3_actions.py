@@ -75,6 +75,9 @@ def required(
     first.
     """
     bucket = parameters.get("Bucket")
+    if parameters.get("ResourceArn"):
+        # S3 Control: tags by ARN.
+        return [(f"s3:{operation}", str(parameters["ResourceArn"]))]
     if bucket is None:
         return [(f"s3:{ACTION_BY_OPERATION.get(operation, operation)}", "*")]
     bucket_arn = f"arn:{partition}:s3:::{bucket}"

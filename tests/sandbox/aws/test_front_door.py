@@ -226,3 +226,12 @@ def test_the_account_header_of_moto_is_not_a_way_in(aws: EmbeddedAws) -> None:
     connection.close()
 
     assert status == 403
+
+
+def test_what_moto_can_not_do_says_so_once(aws: EmbeddedAws) -> None:
+    """A client would retry a 500 and hide the reason for seconds."""
+    before = len(aws.requests())
+
+    with pytest.raises(botocore.exceptions.ClientError, match="list_nodes action has not been implemented"):
+        aws.client("ssm").list_nodes()
+    assert len(aws.requests()) == before + 1
