@@ -12,6 +12,11 @@ An AWS on 127.0.0.1: moto inside this process, corrected where it differs from A
         through_endpoint = aws.client("s3", repository, endpoint_url="https://bucket.vpce-….vpce.amazonaws.com")
         calls = aws.requests()                           # state/aws/requests.jsonl, parsed
 
+Further: `deploy_template(name, template)`, `root(account_id)`, `administrator_of(account_id)` (another
+account, through its OrganizationAccountAccessRole), `fire_schedule(rule_name)`, `delivery_failures` (what
+EventBridge could not deliver). For pytest there is `sandbox.aws.testing.embedded_aws(folder)`, with
+`wait_until`, `finished`, `trust` and `allow`.
+
 What other processes need to reach it:
 
 - `aws.endpoint_url` (`https://127.0.0.1:PORT`) as AWS_ENDPOINT_URL and `aws.ca_file` as AWS_CA_BUNDLE, with
