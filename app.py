@@ -3,11 +3,13 @@ Composes the stacks. Looks nothing up, so that synth works offline and gives eve
 """
 
 import json
+import sys
 from pathlib import Path
 
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
+from contract.errors import ContractError
 from stacks.settings import AppSettings
 from stacks.site_stack import SiteStack
 
@@ -15,7 +17,10 @@ from stacks.site_stack import SiteStack
 context = json.loads(Path(__file__).with_name("cdk.json").read_text())["context"]
 
 app = App(context=context)
-settings = AppSettings.from_context(app.node.get_context("settings"))
+try:
+    settings = AppSettings.from_context(app.node.try_get_context("settings"))
+except ContractError as error:
+    sys.exit(f"cdk.json: {error}")
 
 SiteStack(app, "VbrPrivateLinkSite", settings=settings)
 Validations.of(app).add_plugins(AwsSolutionsChecks(app))
