@@ -55,7 +55,29 @@ class AppSettings:
         given = [site.site for site in settings.sites]
         if len(set(given)) != len(given):
             raise ContractError("settings.sites", "two sites have the same name; rename one")
+        _refuse_what_would_not_run(settings)
         return settings
+
+
+def _refuse_what_would_not_run(settings: AppSettings) -> None:
+    """What each site's own document can't tell: its size, its default bucket, and other sites' buckets."""
+    taken: set[str] = set()
+    for number, site in enumerate(settings.sites):
+        field = f"settings.sites[{number}]"
+        try:
+            site.to_json()
+        except ContractError as error:
+            raise ContractError(field, f"the settings parameter {error.problem}; shorten a list") from error
+        for index, bucket in enumerate(site.buckets):
+            name = bucket.name or names.bucket_name(
+                f"{site.bucket_prefix}-{site.site}-{settings.account_id}-{settings.region}",
+                field=f"{field}.bucket_prefix",
+            )
+            if name in taken:
+                raise ContractError(
+                    f"{field}.buckets[{index}].name", f"{names.shown(name)} is named twice; name it once"
+                )
+            taken.add(name)
 
 
 def _site(value: object, *, field: str) -> SiteSettings:
