@@ -146,7 +146,7 @@ MUTATIONS = (
         name="the second S3 endpoint stays",
         edits=(
             _client(_REGION_XML, "    for element in reversed(others):\n", "    for element in []:\n"),
-            _client(_REGION_XML, "    _verify(events, found, edited, region=region, texts=(host,))\n", ""),
+            _client(_REGION_XML, "    _verify(xml, events, found, edited, region=region, texts=(host,))\n", ""),
         ),
         noticed="AmazonS3Regions.xml names",
     ),
