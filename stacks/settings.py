@@ -5,6 +5,7 @@ The sites in it are checked by the same code that the workflow runs, so what syn
 run time.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +17,8 @@ from contract.errors import ContractError
 from contract.reading import Fields
 from contract.settings import SiteSettings
 
+# Enough to catch a typing error; whether mail arrives, its confirmation shows.
+_EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 # CloudWatch Logs accepts more periods; these are what backup logs are kept for.
 _RETENTION = {
     7: RetentionDays.ONE_WEEK,
@@ -94,6 +97,6 @@ def _retention(value: object, *, field: str) -> RetentionDays:
 
 
 def _email(value: object, *, field: str) -> str:
-    if not isinstance(value, str) or not value.isascii() or value.count("@") != 1 or " " in value:
+    if not isinstance(value, str) or not _EMAIL.fullmatch(value):
         raise ContractError(field, f"{names.shown(value)} is not an e-mail address")
     return value
