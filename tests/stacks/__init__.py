@@ -1,0 +1,1 @@
+"""The synthesized template: what would really be deployed."""

@@ -1,0 +1,163 @@
+"""cdk.json is the only source of settings: what synthesizes must be accepted at run time."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.errors import ContractError
+from contract.settings import SiteSettings
+from stacks.settings import AppSettings
+from tests.stacks.synthesized import ROOT, Synthesized, synthesize
+
+pytestmark = pytest.mark.xdist_group("synth")
+
+SETTINGS: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]["settings"]
+SITE: dict[str, Any] = SETTINGS["sites"][0]
+
+
+def with_site(**changes: object) -> dict[str, Any]:
+    """Return the settings with a changed site."""
+    return {**copy.deepcopy(SETTINGS), "sites": [{**SITE, **changes}]}
+
+
+def test_the_settings_parameter_is_what_the_workflow_reads(synthesized: Synthesized) -> None:
+    """Written by the stack, read by the contract: the same settings on both sides."""
+    parameters = synthesized.of_type("AWS::SSM::Parameter").values()
+    found = {
+        parameter["Name"]: SiteSettings.from_json(parameter["Value"])
+        for parameter in parameters
+        if parameter["Name"].endswith("/settings")
+    }
+
+    wanted = AppSettings.from_context(SETTINGS).sites
+    assert found == {f"/vbr-privatelink/{site.site}/settings": site for site in wanted}
+    assert found
+
+
+def test_every_site_is_known_to_the_first_step(synthesized: Synthesized) -> None:
+    """It refuses a site without settings before it touches the table."""
+    variables = synthesized.function("acquire_lease")["Environment"]["Variables"]
+
+    assert variables["SITES"].split(",") == [site["site"] for site in SETTINGS["sites"]]
+
+
+@pytest.mark.parametrize("field", ["account_id", "region", "log_retention_days", "sites"])
+def test_a_missing_setting_is_named(field: str) -> None:
+    """Nothing security-relevant has a default."""
+    given = {name: value for name, value in SETTINGS.items() if name != field}
+
+    with pytest.raises(ContractError, match=rf"^settings\.{field}: is missing$"):
+        AppSettings.from_context(given)
+
+
+BAD: list[tuple[object, str]] = [
+    (None, "settings"),
+    ([], "settings"),
+    ("settings", "settings"),
+    ({**SETTINGS, "acount_id": "111122223333"}, "settings.acount_id"),
+    ({**SETTINGS, "account_id": 111122223333}, "settings.account_id"),
+    ({**SETTINGS, "account_id": "123"}, "settings.account_id"),
+    ({**SETTINGS, "region": "tokyo"}, "settings.region"),
+    ({**SETTINGS, "region": "us-iso-east-1"}, "settings.region"),
+    ({**SETTINGS, "log_retention_days": 1}, "settings.log_retention_days"),
+    ({**SETTINGS, "log_retention_days": "90"}, "settings.log_retention_days"),
+    ({**SETTINGS, "log_retention_days": True}, "settings.log_retention_days"),
+    ({**SETTINGS, "log_retention_days": 90.0}, "settings.log_retention_days"),
+    ({**SETTINGS, "alert_emails": "ops@example.com"}, "settings.alert_emails"),
+    ({**SETTINGS, "alert_emails": ["ops"]}, "settings.alert_emails[0]"),
+    ({**SETTINGS, "alert_emails": ["ops@example.com", "a@b@c"]}, "settings.alert_emails[1]"),
+    ({**SETTINGS, "alert_emails": ["@"]}, "settings.alert_emails[0]"),
+    ({**SETTINGS, "alert_emails": ["ops@example.com\n"]}, "settings.alert_emails[0]"),
+    ({**SETTINGS, "alert_emails": ["ops@ex\u0430mple.com"]}, "settings.alert_emails[0]"),
+    (
+        {**SETTINGS, "alert_emails": [f"ops{number}@example.com" for number in range(11)]},
+        "settings.alert_emails",
+    ),
+    ({**SETTINGS, "sites": []}, "settings.sites"),
+    ({**SETTINGS, "sites": {}}, "settings.sites"),
+    ({**SETTINGS, "sites": ["tokyo"]}, "settings.sites[0]"),
+    ({**SETTINGS, "sites": [SITE, SITE]}, "settings.sites"),
+    (with_site(site="Tokyo"), "settings.sites[0].site"),
+    (with_site(schema_version=2), "settings.sites[0].schema_version"),
+    (with_site(onprem_cidrs=["0.0.0.0/0"]), "settings.sites[0].onprem_cidrs[0]"),
+    (with_site(onprem_cidrs=["10.0.0.1/8"]), "settings.sites[0].onprem_cidrs[0]"),
+    (with_site(onprem_cidrs=[]), "settings.sites[0].onprem_cidrs"),
+    (with_site(buckets=[]), "settings.sites[0].buckets"),
+    (with_site(buckets=[{"folder": "a/b", "immutability_days": 0}]), "settings.sites[0].buckets[0].folder"),
+    (with_site(vpc_id="vpc"), "settings.sites[0].vpc_id"),
+    (with_site(subnet_ids=["subnet-0123456789abcdef0"]), "settings.sites[0].vpc_id"),
+    (with_site(bucket_prefix="UPPER"), "settings.sites[0].bucket_prefix"),
+    (with_site(endpoint_policy="open"), "settings.sites[0].endpoint_policy"),
+    (with_site(policy_administrators=["*"]), "settings.sites[0].policy_administrators[0]"),
+    (with_site(retention=30), "settings.sites[0].retention"),
+    # What only all settings together tell: a default name of 81 characters, a parameter over 4 KB,
+    # a bucket of two sites.
+    (with_site(bucket_prefix="p" * 20, site="s" * 32), "settings.sites[0].bucket_prefix"),
+    (
+        with_site(
+            policy_administrators=[
+                f"arn:aws:iam::111122223333:role/{'r' * 490}{number}" for number in range(10)
+            ]
+        ),
+        "settings.sites[0]",
+    ),
+    (
+        {
+            **SETTINGS,
+            "sites": [
+                {**SITE, "site": name, "buckets": [{"name": "shared", "folder": "f", "immutability_days": 0}]}
+                for name in ("tokyo", "osaka")
+            ],
+        },
+        "settings.sites[1].buckets[0].name",
+    ),
+    (
+        with_site(
+            buckets=[
+                {"folder": "one", "immutability_days": 0},
+                {
+                    "name": "vbr-tokyo-111122223333-ap-northeast-1",
+                    "folder": "two",
+                    "immutability_days": 0,
+                },
+            ]
+        ),
+        "settings.sites[0].buckets[1].name",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "field"), BAD, ids=[f"{field}-{n}" for n, (_, field) in enumerate(BAD)])
+def test_a_bad_setting_is_refused_naming_the_field(given: object, field: str) -> None:
+    """At synth, on the desk of whoever wrote it, and not at night in a run."""
+    with pytest.raises(ContractError) as refusal:
+        AppSettings.from_context(given)
+
+    assert refusal.value.field == field
+    assert str(refusal.value).isascii()
+    assert "\n" not in str(refusal.value)
+
+
+def test_good_settings_are_read() -> None:
+    """The counterpart: several sites, several buckets, no mail."""
+    settings = AppSettings.from_context(
+        {**SETTINGS, "alert_emails": [], "sites": [SITE, {**SITE, "site": "osaka"}]}
+    )
+
+    assert [site.site for site in settings.sites] == ["tokyo", "osaka"]
+    assert settings.alert_emails == ()
+
+
+def test_a_bad_setting_fails_synth_with_one_sentence(tmp_path: Path) -> None:
+    """People get the field and the fix, without a traceback, and no template to deploy by mistake."""
+    answer = synthesize(tmp_path / "cdk.out", context={"settings": with_site(onprem_cidrs=["0.0.0.0/0"])})
+
+    assert answer.returncode == 1
+    assert answer.stderr == (
+        "cdk.json: settings.sites[0].onprem_cidrs[0]: 0.0.0.0/0 would let everybody in; "
+        "name the on-premises networks\n"
+    )
+    assert list(tmp_path.rglob("*.template.json")) == []
