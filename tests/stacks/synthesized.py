@@ -17,6 +17,8 @@ SCRUBBED = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "HTTP_PROXY": "http://127.0.0.1:9",
     "HTTPS_PROXY": "http://127.0.0.1:9",
+    # Where it is anyway: with another home, each synth would unpack the CDK again.
+    "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path.home() / ".cache/aws/jsii/package-cache"),
     "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "20",
     "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "20",
     "LANG": "C.UTF-8",

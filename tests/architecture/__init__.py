@@ -1,0 +1,1 @@
+"""The arrows of the design, held by tests."""
