@@ -6,6 +6,7 @@ one JSON object and nothing else.
 """
 
 import argparse
+import getpass
 import json
 import sys
 from collections.abc import Sequence
@@ -16,8 +17,16 @@ from onprem_client.adoption import Goal, Wish
 from onprem_client.client import Client, Result
 from onprem_client.clock import SystemClock
 from onprem_client.configuration import Configuration, load
-from onprem_client.errors import EXIT_DONE, ClientError, NotConfirmedError, NotPublishedError, exit_codes
+from onprem_client.errors import (
+    EXIT_DONE,
+    ClientError,
+    NotConfirmedError,
+    NotPublishedError,
+    SecretError,
+    exit_codes,
+)
 from onprem_client.parameter_store import SsmParameters
+from onprem_client.secret import VBR_PASSWORD, Secret, repository_secret, secret_name, typed_secret
 from onprem_client.windows import machine
 
 PROGRAM = "vbr-privatelink"
@@ -41,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         configuration = load(options.config)
+        if options.command == "secret":
+            return _set_secret(configuration, options)
         client = Client(
             configuration,
             machine.machine(state_folder=configuration.state_folder, stand_in=configuration.stand_in),
@@ -75,23 +86,82 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(
             name, help=what, description=what, epilog=parser.epilog, formatter_class=parser.formatter_class
         )
-        command.add_argument(
-            "--config",
-            type=Path,
-            metavar="FILE",
-            default=machine.DEFAULT_CONFIGURATION,
-            required=machine.DEFAULT_CONFIGURATION is None,
-            help="client.toml"
-            + (f" (default: {machine.DEFAULT_CONFIGURATION})" * bool(machine.DEFAULT_CONFIGURATION)),
-        )
-        command.add_argument("--json", action="store_true", help="print one JSON object")
+        _add_common(command)
         if name in ("apply", "undo"):
             command.add_argument(
                 "--yes", action="store_true", help="don't ask before the service is restarted"
             )
         if name == "undo":
             command.add_argument("--site", metavar="NAME", help="only this site (default: all)")
+    _add_secret(commands, parser)
     return parser
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        default=machine.DEFAULT_CONFIGURATION,
+        required=machine.DEFAULT_CONFIGURATION is None,
+        help="client.toml"
+        + (f" (default: {machine.DEFAULT_CONFIGURATION})" * bool(machine.DEFAULT_CONFIGURATION)),
+    )
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _add_secret(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", like: argparse.ArgumentParser
+) -> None:
+    what = "store the password of VBR, or the secret key of a repository"
+    secret = commands.add_parser("secret", help=what, description=what)
+    verbs = secret.add_subparsers(dest="verb", required=True, metavar="VERB")
+    setting = verbs.add_parser(
+        "set",
+        help=what,
+        description=f"{what}: asked for without showing it, and kept so that only administrators can read it",
+        epilog=like.epilog,
+        formatter_class=like.formatter_class,
+    )
+    setting.add_argument("name", metavar="NAME", help="vbr-password, or repository- and the site's name")
+    setting.add_argument(
+        "--stdin", action="store_true", help="read it from standard input, one line in UTF-8"
+    )
+    _add_common(setting)
+
+
+def _set_secret(configuration: Configuration, options: argparse.Namespace) -> int:
+    name = secret_name(options.name)
+    sites = [repository_secret(site.name) for site in configuration.sites]
+    if name not in (VBR_PASSWORD, *sites):
+        raise SecretError(
+            f"client.toml names no such site; known secrets: {', '.join((VBR_PASSWORD, *sites))}"
+        )
+    machine.secrets(configuration.state_folder).write(name, _asked_secret(name, from_stdin=options.stdin))
+    print(
+        json.dumps({"command": "secret set", "exit_code": EXIT_DONE, "name": name}, indent=2)
+        if options.json
+        else f"{name} is stored"
+    )
+    return EXIT_DONE
+
+
+def _asked_secret(name: str, *, from_stdin: bool) -> Secret:
+    if from_stdin:
+        try:
+            return typed_secret(sys.stdin.buffer.read().decode())
+        except UnicodeDecodeError:
+            # Without `from`: the error would carry the secret.
+            raise SecretError("the secret is not in UTF-8; nothing was changed") from None
+    if not sys.stdin.isatty():
+        raise NotConfirmedError("there is nobody to ask: call it with --stdin; nothing was changed")
+    try:
+        first, second = getpass.getpass(f"{name}: "), getpass.getpass(f"{name}, once more: ")
+    except (EOFError, KeyboardInterrupt):
+        raise NotConfirmedError("nothing was typed; nothing was changed") from None
+    if first != second:
+        raise NotConfirmedError("that was not the same twice; nothing was changed")
+    return typed_secret(first)
 
 
 def _result(client: Client, options: argparse.Namespace) -> Result:

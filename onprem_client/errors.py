@@ -16,7 +16,17 @@ Every error the client reports without a traceback, and the exit code of each.
     │   └── ChangedMeanwhileError          something else changed what we were about to change
     ├── NotConfirmedError             14   nobody said yes
     ├── JournalError                  15   the client's own journal can't be read
-    └── NotOursError                  16   what should be undone was changed by somebody else and is left
+    ├── NotOursError                  16   what should be undone was changed by somebody else and is left
+    ├── SecretError                   17   a secret can't be read or stored safely
+    ├── VbrError                      18   VBR's REST API could not be reached, or refused a call
+    │   ├── VbrSignInError                 ... refused the user name or the password
+    │   └── VbrMissingError                ... has no such object
+    ├── BusyError                     19   work on the server did not end in time; nothing was changed
+    ├── JobsDisabledError             20   all is done, but jobs could not be enabled again: call a person
+    ├── OtherRepositoryError          21   a repository of the region uses a bucket that the endpoint doesn't serve
+    ├── CheckFailedError              22   a check failed, before the restart or after it
+    ├── RepositoryError               23   the repository could not be added, or does not work
+    └── ManualStepsError              24   a person has to change the repository; the message lists the steps
 
 0 is "done, or nothing to do", 2 is argparse's "wrong command line" and 10 is "something waits to be applied".
 """
@@ -147,6 +157,76 @@ class NotOursError(ClientError):
 
     exit_code = 16
     meaning = "what should be undone was changed by somebody else since, and was left as it is"
+
+
+class SecretError(ClientError):
+    """A secret can't be read or stored safely; the message names the fix and never the secret."""
+
+    exit_code = 17
+    meaning = "a secret can't be read or stored safely"
+
+
+class VbrError(ClientError):
+    """VBR's REST API could not be reached, or refused a call; the message never holds a request's body."""
+
+    exit_code = 18
+    meaning = "VBR's REST API could not be reached, or refused a call"
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+class VbrSignInError(VbrError):
+    """VBR refused the user name or the password; nobody tries again, or the account would be locked."""
+
+
+class VbrMissingError(VbrError):
+    """VBR has no such object."""
+
+
+class BusyError(ClientError):
+    """Work on the server did not end in time; what was begun has been taken back."""
+
+    exit_code = 19
+    meaning = "work on the server did not end in time; nothing was changed, jobs are as before"
+
+
+class JobsDisabledError(ClientError):
+    """The server is as wanted, but jobs that were put aside could not be enabled again."""
+
+    exit_code = 20
+    meaning = "jobs could not be enabled again: look at the server; the next run tries again"
+
+
+class OtherRepositoryError(ClientError):
+    """The override would lead another repository to an endpoint that doesn't serve its bucket."""
+
+    exit_code = 21
+    meaning = (
+        "another repository of the region uses a bucket that the endpoint doesn't serve; nothing was changed"
+    )
+
+
+class CheckFailedError(ClientError):
+    """A check failed; `doctor` says more."""
+
+    exit_code = 22
+    meaning = "a check failed (`doctor` lists them all); before a restart: nothing was changed"
+
+
+class RepositoryError(ClientError):
+    """The repository could not be added, or does not work."""
+
+    exit_code = 23
+    meaning = "the repository could not be added, or does not work"
+
+
+class ManualStepsError(ClientError):
+    """Only a person can do what is wanted; the message lists the steps."""
+
+    exit_code = 24
+    meaning = "a person has to change the repository; the plan lists the steps"
 
 
 def exit_codes() -> list[tuple[int, str]]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from onprem_client.errors import AlreadyRunningError, ServerError
+from onprem_client.windows.permissions import ensure_private_folder
 
 if sys.platform == "win32":
     import ctypes
@@ -54,7 +55,6 @@ else:
 
     @contextmanager
     def _locked(folder: Path) -> Iterator[bool]:
-        folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             try:
@@ -68,14 +68,16 @@ else:
 
 
 class StateFolderLock:
-    """Held by whoever works with one state folder."""
+    """Held by whoever works with one state folder; the folder is closed to others first."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, ours: bool = False) -> None:
         self._folder = folder
+        self._ours = ours
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the lock, or raise AlreadyRunningError at once."""
+        ensure_private_folder(self._folder, ours=self._ours)
         lock = _locked(self._folder)
         try:
             ours = lock.__enter__()

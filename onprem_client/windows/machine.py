@@ -8,7 +8,8 @@ from pathlib import Path
 from onprem_client.errors import ConfigurationError
 from onprem_client.windows.files import WholeFiles
 from onprem_client.windows.lock import StateFolderLock
-from onprem_client.windows.protocols import Files, Lock, Registry, Services
+from onprem_client.windows.protocols import Files, Lock, Registry, Secrets, Services
+from onprem_client.windows.secret_files import SecretFiles
 from onprem_client.windows.stand_in import StandInRegistry, StandInServices
 
 if sys.platform == "win32":
@@ -60,8 +61,21 @@ def machine(*, state_folder: Path, stand_in: StandIn | None) -> Machine:
             StandInServices(stand_in.services_folder),
         )
     return Machine(
-        registry=registry, services=services, files=WholeFiles(), lock=StateFolderLock(state_folder)
+        registry=registry,
+        services=services,
+        files=WholeFiles(),
+        lock=StateFolderLock(state_folder, ours=_is_ours(state_folder)),
     )
+
+
+def secrets(state_folder: Path) -> Secrets:
+    """Return this machine's secrets."""
+    return SecretFiles(state_folder, ours=_is_ours(state_folder))
+
+
+def _is_ours(state_folder: Path) -> bool:
+    """Only the default folder belongs to this program alone, so only that may be closed to others."""
+    return state_folder == DEFAULT_STATE_FOLDER
 
 
 def host_name() -> str:

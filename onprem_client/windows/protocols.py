@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from onprem_client.secret import Secret
+
 
 @dataclass(frozen=True, slots=True)
 class RegistryValue:
@@ -74,3 +76,13 @@ class Lock(Protocol):
     """One instance of the client at a time on this server."""
 
     def held(self) -> AbstractContextManager[None]: ...
+
+
+class Secrets(Protocol):
+    """Secrets of this machine; names come from `onprem_client.secret`. Adapters raise SecretError."""
+
+    def read(self, name: str) -> Secret | None: ...
+
+    def write(self, name: str, value: Secret) -> None: ...
+
+    def delete(self, name: str) -> None: ...
