@@ -23,7 +23,7 @@ Every error the client reports without a traceback, and the exit code of each.
     │   └── VbrMissingError                ... has no such object
     ├── BusyError                     19   work on the server did not end in time; nothing was changed
     ├── JobsDisabledError             20   all is done, but jobs could not be enabled again: call a person
-    ├── OtherRepositoryError          21   a repository of the region uses a bucket that the endpoint doesn't serve
+    ├── OtherRepositoryError          21   another repository of the region would lose its bucket
     ├── CheckFailedError              22   a check failed, before the restart or after it
     ├── RepositoryError               23   the repository could not be added, or does not work
     └── ManualStepsError              24   a person has to change the repository; the message lists the steps
