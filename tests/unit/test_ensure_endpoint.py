@@ -281,11 +281,13 @@ def test_a_group_that_an_aborted_run_left_is_adopted() -> None:
 
 def test_of_several_own_endpoints_the_first_is_kept() -> None:
     """Two runs at once, or a lost answer: servers may use the first one already."""
-    endpoints, _group_id, first = provisioned()
-    endpoints.all["vpce-00000000"] = endpoints.all.pop(first)
-    younger = replace(endpoints.all["vpce-00000000"], id="vpce-000000aa", created_at="2026-02-01 00:00:00")
+    endpoints, _group_id, made = provisioned()
+    first = "vpce-000000ff"
+    endpoints.all[first] = replace(endpoints.all.pop(made), id=first)
+    # Neither the order of the answer nor that of the ids tells which one is older.
+    younger = replace(endpoints.all[first], id="vpce-000000aa", created_at="2026-02-01 00:00:00")
     endpoints.all = {younger.id: younger, **endpoints.all}
-    endpoints.tags[younger.id] = {SITE_TAG: "tokyo", CREATOR_TAG: "run-9"}
+    endpoints.tags |= {endpoint: {SITE_TAG: "tokyo", CREATOR_TAG: "run-9"} for endpoint in endpoints.all}
 
     ensured = ensure_endpoint(endpoints, a_site(), run="run-2")
 

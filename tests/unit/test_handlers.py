@@ -286,6 +286,70 @@ def test_a_bucket_is_locked_with_the_exact_arns_of_the_environment() -> None:
 
 
 @pytest.mark.usefixtures("bucket")
+def test_further_endpoints_and_administrators_of_the_settings_are_let_in() -> None:
+    """Disaster recovery and moving need a second endpoint; break-glass roles must get through."""
+    role = f"arn:aws:iam::{ACCOUNT}:role/break-glass"
+    wider = a_site(additional_endpoint_ids=("vpce-0fedcba9876543210",), policy_administrators=(role,))
+
+    call(
+        "attach_bucket_policy",
+        {
+            "action": "attach",
+            "site": wider.model_dump(mode="json"),
+            "buckets": ["backups"],
+            "vpc_endpoint_id": ENDPOINT_ID,
+            "execution": RUN,
+        },
+    )
+    document = policy()
+
+    assert document is not None
+    objects, listing, tamper = document["Statement"][:3]
+    endpoints = [ENDPOINT_ID, "vpce-0fedcba9876543210"]
+    assert objects["Condition"]["StringNotEquals"]["aws:SourceVpce"] == endpoints
+    assert listing["Condition"]["StringNotEquals"]["aws:SourceVpce"] == endpoints
+    assert role in listing["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+    assert role in tamper["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_only_what_nobody_relies_on_is_undone(*, published: bool) -> None:
+    """The endpoint carries the run's tag either way; what is published decides."""
+    with mock_aws():
+        ec2 = boto3.client("ec2")
+        vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        endpoint_id = ec2.create_vpc_endpoint(
+            VpcEndpointType="Interface", VpcId=vpc_id, ServiceName=f"com.amazonaws.{REGION}.s3"
+        )["VpcEndpoint"]["VpcEndpointId"]
+        ec2.create_tags(
+            Resources=[endpoint_id],
+            Tags=[
+                {"Key": "vbr-privatelink", "Value": "tokyo"},
+                {"Key": "vbr-privatelink-created-by", "Value": "a"},
+            ],
+        )
+        if published:
+            call(
+                "publish_endpoint",
+                {
+                    "site": site(),
+                    "vpc_endpoint_id": endpoint_id,
+                    "endpoint_host": HOST.replace(ENDPOINT_ID, endpoint_id),
+                    "endpoint_addresses": [],
+                    "execution": RUN,
+                },
+            )
+
+        answers = [call("undo_provisioning", {"site": "tokyo", "execution": RUN}) for _ in range(2)]
+
+    removed = [] if published else [endpoint_id]
+    assert answers == [
+        {"changed": not published, "removed": removed},
+        {"changed": False, "removed": []},
+    ]
+
+
+@pytest.mark.usefixtures("bucket")
 def test_a_run_that_failed_before_the_publication_takes_its_lock_back() -> None:
     """And the second time there is nothing to take back."""
     attach()

@@ -9,6 +9,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from lambdas.acquire_lease.dynamodb_leases import DynamoDbLeases
 from lambdas.acquire_lease.logic import Occupied, Taken
 from lambdas.acquire_lease.stepfunctions_executions import StepFunctionsExecutions
+from lambdas.attach_bucket_policy.dynamodb_replaced_policies import DynamoDbReplacedPolicies
 from lambdas.release_lease.dynamodb_leases import DynamoDbLeases as ReleasableLeases
 from tests.unit.conftest import TABLE
 from tests.unit.sites import execution
@@ -42,9 +43,13 @@ def test_another_runs_lease_is_never_released(dynamodb: DynamoDBClient) -> None:
 
 
 def test_releasing_keeps_the_intent_and_the_line(dynamodb: DynamoDBClient) -> None:
-    """What a site should be outlives the run that was told so; who waits goes on waiting."""
+    """
+    What a site should be outlives the run that was told so, and who waits goes on waiting; what the run
+    has replaced is nobody's business any more.
+    """
     leases = DynamoDbLeases(dynamodb, table=TABLE)
     leases.take("tokyo", execution=A, intent="released", instead_of=None)
+    DynamoDbReplacedPolicies(dynamodb, table=TABLE, site="tokyo", execution=A).remember({"backups": None})
     leases.line_up("tokyo", execution=B, intent=None, instead_of=None)
 
     ReleasableLeases(dynamodb, table=TABLE).release("tokyo", execution=A)

@@ -129,6 +129,28 @@ def test_a_bucket_on_which_everything_is_configured(stub: Stubber, buckets: S3Bu
     )
 
 
+@pytest.mark.parametrize(
+    "open_way", ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"]
+)
+def test_public_access_is_blocked_only_in_all_four_ways(
+    stub: Stubber, buckets: S3Buckets, open_way: str
+) -> None:
+    """One way that is left open is a way in."""
+    block = CONFIGURED["get_public_access_block"]["PublicAccessBlockConfiguration"]
+    located(stub)
+    for call, code in ABSENT:
+        if call == "get_public_access_block":
+            answer = {"PublicAccessBlockConfiguration": {**block, open_way: False}}
+            stub.add_response(call, answer, OWNER)
+        else:
+            stub.add_client_error(call, code)
+
+    state = buckets.state("backups")
+
+    assert state is not None
+    assert not state.public_access_blocked
+
+
 @pytest.mark.parametrize("failing", range(len(ABSENT)))
 def test_any_other_error_is_not_taken_for_nothing_configured(
     stub: Stubber, buckets: S3Buckets, failing: int
