@@ -30,7 +30,8 @@ THIRD_PARTY = {
     # What Powertools' layer and the runtime bring; nothing else is deployed.
     "lambdas": {"aws_lambda_powertools", "boto3", "botocore", "pydantic"},
     "stacks": {"aws_cdk", "cdk_nag", "constructs"},
-    "onprem_client": {"boto3", "botocore"},
+    # urllib3 comes with botocore, and is locked in requirements.txt.
+    "onprem_client": {"boto3", "botocore", "urllib3"},
 }
 # Code that works on one operating system only.
 OF_AN_OPERATING_SYSTEM = {
