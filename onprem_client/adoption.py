@@ -69,6 +69,9 @@ def decide(
     file_after, memory_after = file, memory
     decided: list[Wish] = []
     for wish in wishes:
+        if wish.problem is not None:
+            decided.append(wish)
+            continue
         try:
             file_after, memory_after, note = _fold(file_after, memory_after, wish)
         except (RegionFileError, NotOursError) as problem:

@@ -27,9 +27,13 @@ from onprem_client.errors import (
 )
 from onprem_client.parameter_store import SsmParameters
 from onprem_client.secret import VBR_PASSWORD, Secret, repository_secret, secret_name, typed_secret
+from onprem_client.veeam.reach import reach
 from onprem_client.windows import machine
 
 PROGRAM = "vbr-privatelink"
+
+_PATIENCE_OF_A_LOOK = 5.0
+_LOOKING = ("plan", "status")
 
 COMMANDS = {
     "plan": "say what `apply` would change; changes nothing",
@@ -52,12 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configuration = load(options.config)
         if options.command == "secret":
             return _set_secret(configuration, options)
-        client = Client(
-            configuration,
-            machine.machine(state_folder=configuration.state_folder, stand_in=configuration.stand_in),
-            lambda region: SsmParameters(region, aws=configuration.aws),
-            SystemClock(),
-        )
+        client = _client(configuration, options)
         if options.command == "status":
             _show_status(client.status(), as_json=options.json)
             return EXIT_DONE
@@ -70,6 +69,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     _show(result, configuration, as_json=options.json, confirmed_here=_asked(options))
     return result.exit_code
+
+
+def _client(configuration: Configuration, options: argparse.Namespace) -> Client:
+    clock = SystemClock()
+    settings, vbr = configuration.vbr, None
+    if settings is not None:
+        # Whoever only wants to look doesn't wait for a server that is being restarted.
+        patience = _PATIENCE_OF_A_LOOK if options.command in _LOOKING else settings.answer_timeout
+        vbr = reach(settings, machine.secrets(configuration.state_folder), clock, patience=patience)
+    return Client(
+        configuration,
+        machine.machine(state_folder=configuration.state_folder, stand_in=configuration.stand_in),
+        lambda region: SsmParameters(region, aws=configuration.aws),
+        clock,
+        vbr=vbr,
+        stop_running=getattr(options, "stop_running", False),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -90,6 +106,11 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("apply", "undo"):
             command.add_argument(
                 "--yes", action="store_true", help="don't ask before the service is restarted"
+            )
+            command.add_argument(
+                "--stop-running",
+                action="store_true",
+                help="stop runs of jobs that don't end within vbr.drain_timeout; never a restore",
             )
         if name == "undo":
             command.add_argument("--site", metavar="NAME", help="only this site (default: all)")

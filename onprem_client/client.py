@@ -22,19 +22,24 @@ from onprem_client.errors import (
     ClientError,
     CloudError,
     ConfigurationError,
+    JobsDisabledError,
     NotConfirmedError,
     NotPublishedError,
+    OtherRepositoryError,
     ServiceNotRunningError,
 )
 from onprem_client.journal import Direction, Held, Journal, Memory, Pending
 from onprem_client.parameter_store import ParameterStore, ParameterStores
 from onprem_client.plan import Change
 from onprem_client.report import News
-from onprem_client.resources import region_file, registry_value, service_restart
+from onprem_client.resources import region_file, registry_value, service_restart, vbr_jobs
+from onprem_client.resources.other_repositories import strangers
 from onprem_client.resources.region_xml import region_endpoints
 from onprem_client.resources.service_restart import ServiceImage
+from onprem_client.resources.vbr_jobs import Quiesce, Work
 from onprem_client.site_source import fetch
 from onprem_client.transaction import Transactions
+from onprem_client.veeam.protocols import Repository, ServerInfo, Vbr
 from onprem_client.windows.machine import Machine
 
 
@@ -65,6 +70,28 @@ class Result:
         return EXIT_SOMETHING_WAITS if self.waiting else EXIT_DONE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What VBR's REST API shows of the server before anything is changed."""
+
+    info: ServerInfo
+    work: Work
+    repositories: tuple[Repository, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """Everything that is done to the server; `afterwards` is no longer taken back."""
+
+    changes: tuple[Change, ...]
+    afterwards: tuple[Change, ...]
+
+    @property
+    def all(self) -> tuple[Change, ...]:
+        """Return them as a person reads them."""
+        return (*self.changes, *self.afterwards)
+
+
 T = TypeVar("T")
 
 Confirm = Callable[[Result], bool]
@@ -74,9 +101,19 @@ class Client:
     """The commands, on one server with one configuration."""
 
     def __init__(
-        self, configuration: Configuration, machine: Machine, parameters: ParameterStores, clock: Clock
+        self,
+        configuration: Configuration,
+        machine: Machine,
+        parameters: ParameterStores,
+        clock: Clock,
+        *,
+        vbr: Vbr | None = None,
+        stop_running: bool = False,
     ) -> None:
         self._configuration = configuration
+        self._vbr = vbr
+        self._quiesce = None if vbr is None else self._quiesce_of(vbr, clock, stop_running=stop_running)
+        self._seen_version: str | None = None
         self._machine = machine
         self._parameters = parameters
         self._stores: dict[names.Region, ParameterStore] = {}
@@ -95,23 +132,13 @@ class Client:
         notes = self._interrupted(journal)
         if not decision.changes_server:
             return Result(command="plan", wishes=decision.wishes, waiting=bool(notes), notes=notes)
-        changes, problem = self._preview(decision)
-        if journal.pending is not None:
-            problem = None  # Then a stopped service is our own doing, and `run` starts it.
-        return Result(
-            command="plan",
-            wishes=decision.wishes,
-            changes=changes,
-            waiting=True,
-            notes=(*notes, *_warnings(decision)),
-            problem=problem,
-        )
+        return self._proposal(journal, "plan", decision, notes=notes)
 
     def apply(self, confirm: Confirm) -> Result:
         """Make the server follow what is published; sites held by `undo` too."""
         with self._machine.lock.held():
             journal = self._journal()
-            recovered = self._transactions.recover(journal)
+            recovered = self._recover(journal)
             wishes = self._wishes(journal.memory, held_too=True)
             configured = {site.name for site in self._configuration.sites}
             held = {site: one for site, one in journal.memory.held.items() if site not in configured}
@@ -122,27 +149,27 @@ class Client:
         """Do what the scheduled task is for: finish what was interrupted, then apply if that is allowed."""
         with self._machine.lock.held():
             journal = self._journal()
-            recovered = self._transactions.recover(journal)
+            recovered = self._recover(journal)
             decision = self._decide(self._wishes(journal.memory, held_too=False), journal.memory)
-            if decision.changes_server and not self._configuration.auto_apply:
-                changes, problem = self._preview(decision)
-                return Result(
-                    command="run",
-                    wishes=decision.wishes,
-                    changes=changes,
-                    changed=bool(recovered),
-                    waiting=True,
-                    notes=(*recovered, "auto_apply is off: nothing was changed; `apply` does it"),
-                    problem=problem,
-                )
-            return self._finish(journal, "run", decision, _yes, notes=recovered)
+            failed: ClientError | None = None
+            if decision.changes_server:
+                try:
+                    waits = self._reason_to_wait()
+                except ClientError as error:
+                    waits, failed = None, error
+                if waits is not None:
+                    result = self._proposal(
+                        journal, "run", decision, notes=(*recovered, waits), with_vbr=False
+                    )
+                    return replace(result, changed=bool(recovered))
+            return self._finish(journal, "run", decision, _yes, notes=recovered, failed=failed)
 
     def undo(self, confirm: Confirm, *, site: str | None = None) -> Result:
         """Go back to before the first apply, and hold the sites so that `run` doesn't bring them on again."""
         configured = {one.name: one.region for one in self._configuration.sites}
         with self._machine.lock.held():
             journal = self._journal()
-            recovered = self._transactions.recover(journal)
+            recovered = self._recover(journal)
             memory = journal.memory
             known = {*configured, *(one.site for one in memory.adopted.values())}
             if site is not None and site not in known:
@@ -191,11 +218,14 @@ class Client:
                 "registry": _or_reason(lambda: _absent(registry_value.read(self._machine.registry))),
                 "region_file": path,
                 "service": _or_reason(lambda: self._machine.services.state(service).value),
+                "vbr": None if self._vbr is None else _or_reason(self._vbr_status),
+                "run_may_restart_it": _or_reason(lambda: self._reason_to_wait() or "now"),
             },
             "journal": {
                 "under_way": None
                 if pending is None
                 else {"command": pending.command, "direction": pending.direction, "since": pending.since},
+                "jobs_put_aside": [] if journal.aside is None else journal.aside.names,
                 "registry_before_first_apply": None
                 if memory.registry is None
                 else _absent(memory.registry.value),
@@ -274,56 +304,239 @@ class Client:
             wishes=wishes,
         )
 
-    def _preview(self, decision: Decision) -> tuple[tuple[Change, ...], ClientError | None]:
+    def _proposal(
+        self,
+        journal: Journal,
+        command: str,
+        decision: Decision,
+        *,
+        notes: tuple[str, ...],
+        with_vbr: bool = True,
+    ) -> Result:
+        """Say what would be done, and what stands in the way; changes nothing."""
         problem: ClientError | None = None
+        seen: Seen | None = None
+        image = ServiceImage(service=service_restart.SERVICE, dependents=())
         try:
             image = service_restart.read(self._machine.services)
-        except ServiceNotRunningError as error:
-            image, problem = ServiceImage(service=service_restart.SERVICE, dependents=()), error
-        pending = self._pending("plan", decision, image)
-        return tuple(
-            self._transactions.changes(pending, memory=decision.memory_before, before_stop=lambda: None)
-        ), problem
+            if with_vbr:
+                seen = self._look()
+                decision = self._without_strangers(decision, seen)
+        except ClientError as error:
+            problem = error
+        if journal.pending is not None and isinstance(problem, ServiceNotRunningError):
+            problem = None  # Then a stopped service is our own doing, and `run` starts it.
+        if not decision.changes_server:
+            return Result(
+                command=command, wishes=decision.wishes, waiting=bool(notes), notes=notes, problem=problem
+            )
+        steps = self._steps(journal, self._pending(command, decision, image), decision, seen)
+        return Result(
+            command=command,
+            wishes=decision.wishes,
+            changes=steps.all,
+            waiting=True,
+            notes=(*notes, *self._warnings(decision, seen)),
+            problem=problem,
+        )
 
     def _interrupted(self, journal: Journal) -> tuple[str, ...]:
-        if journal.pending is None:
-            return ()
-        pending = journal.pending
-        return (
-            f"{pending.command} of {pending.since} was interrupted; the next `run` puts that right first",
+        notes: list[str] = []
+        if journal.pending is not None:
+            notes.append(
+                f"{journal.pending.command} of {journal.pending.since} was interrupted; the next `run` puts "
+                "that right first"
+            )
+        if journal.aside is not None:
+            notes.append(
+                f"jobs put aside at {journal.aside.since} are enabled again by the next `run`: "
+                f"{', '.join(journal.aside.names) or 'none'}"
+            )
+        return tuple(notes)
+
+    # VBR.
+
+    def _quiesce_of(self, vbr: Vbr, clock: Clock, *, stop_running: bool) -> Quiesce:
+        settings = self._configuration.vbr
+        if settings is None:
+            raise AssertionError("VBR is reached as [vbr] says")
+        return Quiesce(
+            vbr=vbr,
+            clock=clock,
+            configuration_backup=settings.configuration_backup,
+            drain_timeout=settings.drain_timeout,
+            stop_timeout=self._configuration.stop_timeout,
+            stop_running=stop_running or settings.stop_running,
         )
+
+    def _look(self) -> Seen | None:
+        """Ask VBR what is there; None without [vbr]."""
+        if self._vbr is None:
+            return None
+        info = self._vbr.info()
+        self._seen_version = info.version
+        if info.linux:
+            raise ConfigurationError(
+                f"{info.name or 'VBR'} runs on Linux, where AmazonS3Regions.xml must not be edited; use "
+                'strategy = "service-point"'
+            )
+        return Seen(info=info, work=vbr_jobs.read(self._vbr), repositories=self._vbr.repositories())
+
+    def _without_strangers(self, decision: Decision, seen: Seen | None) -> Decision:
+        """Leave out each site whose region has a repository that the endpoint doesn't serve."""
+        if seen is None:
+            return decision
+        moved = _moved(decision)
+        wishes = [
+            self._spared(wish, seen.repositories) if wish.region in moved else wish
+            for wish in decision.wishes
+        ]
+        if wishes == list(decision.wishes):
+            return decision
+        return self._decide(wishes, decision.memory_before)
+
+    def _spared(self, wish: Wish, repositories: Sequence[Repository]) -> Wish:
+        if wish.goal is not Goal.ADOPT or wish.published is None:
+            return wish
+        (site,) = (one for one in self._configuration.sites if one.name == wish.site)
+        served = {bucket.name for bucket in wish.published.document.buckets}
+        found = strangers(repositories, region=wish.region, known={*served, *site.acknowledged_buckets})
+        if not found:
+            return wish
+        named = ", ".join(f"{one.name} (bucket {one.bucket or 'unknown'})" for one in found)
+        problem = OtherRepositoryError(
+            f"the endpoint of site {wish.site} does not serve every repository of {wish.region}: {named}; "
+            "let the endpoint serve these buckets (settings of the site), or acknowledge them in "
+            "site.acknowledged_buckets"
+        )
+        return replace(wish, problem=problem)
+
+    def _reason_to_wait(self) -> str | None:
+        """Say why an unattended run must not restart the service now, and until when."""
+        if not self._configuration.auto_apply:
+            return "auto_apply is off: nothing was changed; `apply` does it"
+        window, settings = self._configuration.window, self._configuration.vbr
+        if window is not None:
+            now = self._clock.local()
+            if window.is_open(now):
+                return None
+            return f"waits for the maintenance window {window}: until {window.opens(now):%Y-%m-%d %H:%M}"
+        if self._vbr is None or settings is None or settings.unseen_work == "accept":
+            return None
+        service_restart.read(self._machine.services)  # While the service is down, VBR has nothing to say.
+        info = self._vbr.info()
+        if not info.blind:
+            return None
+        return (
+            f"postponed: this VBR does not show {', '.join(info.unseen)}, so nobody can say that nothing "
+            'runs; set a maintenance `window` or unseen_work = "accept", or call `apply`'
+        )
+
+    def _vbr_status(self) -> dict[str, object]:
+        if self._vbr is None:
+            return {}
+        info = self._vbr.info()
+        return {
+            "name": info.name,
+            "version": info.version,
+            "rest_revision": info.revision,
+            "does_not_show": list(info.unseen),
+        }
+
+    def _steps(self, journal: Journal, pending: Pending, decision: Decision, seen: Seen | None) -> Steps:
+        core = self._transactions.changes(
+            pending, memory=decision.memory_before, before_stop=journal.service_will_stop
+        )
+        if self._quiesce is None or seen is None:
+            return Steps(changes=tuple(core), afterwards=())
+        return Steps(
+            changes=(*self._quiesce.before(seen.work, journal), *core),
+            afterwards=(self._quiesce.after(seen.work, journal),),
+        )
+
+    def _warnings(self, decision: Decision, seen: Seen | None) -> tuple[str, ...]:
+        """Say what an operator must know before saying yes."""
+        moved = [
+            f"every Amazon S3 repository of {region} on this server follows the region file, not only "
+            "the site's"
+            for region in sorted(_moved(decision))
+        ]
+        if seen is not None:
+            unseen = (
+                f"VBR {seen.info.version} does not show {', '.join(seen.info.unseen)}: what of it runs is "
+                "interrupted by the restart"
+            )
+            unknown = [job.name for job in seen.work.jobs if job.enabled is None]
+            strange = [f"not touched, because their status is not known here: {', '.join(unknown)}"]
+            return (*moved, unseen, *(strange if unknown else ()))
+        if self._vbr is not None:
+            return (
+                *moved,
+                "before the restart, jobs are disabled and what runs is waited for; `plan` says more",
+            )
+        unseen = (
+            "what runs on the server can't be seen without [vbr] in client.toml: restarting the service "
+            "interrupts its tasks"
+        )
+        return (*moved, unseen)
 
     # Doing.
 
+    def _recover(self, journal: Journal) -> tuple[str, ...]:
+        """Finish or take back what was interrupted, and enable the jobs that were put aside for it."""
+        notes = self._transactions.recover(journal)
+        if journal.aside is None:
+            return notes
+        if self._quiesce is None:
+            raise JobsDisabledError(
+                f"jobs put aside at {journal.aside.since} are disabled "
+                f"({', '.join(journal.aside.names)}), and client.toml has no [vbr] any more: put it back, or "
+                "enable them in VBR"
+            )
+        count = len(journal.aside.jobs)
+        self._quiesce.enable(journal)
+        return (*notes, f"jobs that had been put aside are enabled again: {count}")
+
     def _finish(
-        self, journal: Journal, command: str, decision: Decision, confirm: Confirm, *, notes: tuple[str, ...]
+        self,
+        journal: Journal,
+        command: str,
+        decision: Decision,
+        confirm: Confirm,
+        *,
+        notes: tuple[str, ...],
+        failed: ClientError | None = None,
     ) -> Result:
         """Carry the decision out if there is anything to do, and tell the cloud what is news."""
         result = Result(command=command, wishes=decision.wishes, changed=bool(notes), notes=notes)
-        failed: ClientError | None = None
-        if decision.changes_server:
+        if failed is None and decision.changes_server:
             try:
+                # The service first: while it is down, VBR has nothing to say.
                 image = service_restart.read(self._machine.services)
-                pending = self._pending(command, decision, image)
-                changes = tuple(
-                    self._transactions.changes(
-                        pending, memory=decision.memory_before, before_stop=journal.service_will_stop
-                    )
-                )
-                result = replace(result, changes=changes, notes=(*notes, *_warnings(decision)))
-                if not confirm(result):
-                    return replace(result, problem=NotConfirmedError("not confirmed: nothing was changed"))
-                self._transactions.carry_out(journal, pending, changes)
-                result = replace(result, changed=True)
-                self._verify(decision)
+                seen = self._look()
+                decision = self._without_strangers(decision, seen)
+                result = replace(result, wishes=decision.wishes)
+                if decision.changes_server:
+                    pending = self._pending(command, decision, image)
+                    steps = self._steps(journal, pending, decision, seen)
+                    said = (*notes, *self._warnings(decision, seen))
+                    result = replace(result, changes=steps.all, notes=said)
+                    if not confirm(result):
+                        problem = NotConfirmedError("not confirmed: nothing was changed")
+                        return replace(result, problem=problem)
+                    self._transactions.carry_out(journal, pending, steps.changes, steps.afterwards)
+                    result = replace(result, changed=True)
+                    self._verify(decision)
             except NotConfirmedError:
                 raise
+            except JobsDisabledError as error:
+                failed, result = error, replace(result, changed=True)
             except ClientError as error:
                 failed = error
-        elif decision.memory_after != journal.memory:
+        elif failed is None and decision.memory_after != journal.memory:
             journal.commit(decision.memory_after)
-        said = self._tell(journal, decision, failed)
-        return replace(result, problem=failed or said)
+        untold = self._tell(journal, decision, failed)
+        return replace(result, problem=failed or untold)
 
     def _verify(self, decision: Decision) -> None:
         """Read everything again: the report must say what is so, not what was meant."""
@@ -364,6 +577,7 @@ class Client:
                     news,
                     server=self._configuration.server,
                     checks=self._checks(news),
+                    vbr_version=self._seen_version,
                     at=self._clock.now(),
                     parameters=self._store(news.region),
                 )
@@ -429,21 +643,10 @@ class Client:
         ]
 
 
-def _warnings(decision: Decision) -> tuple[str, ...]:
-    """Say what an operator must know before saying yes."""
-    regions = [
-        region
-        for region in sorted({*decision.memory_before.adopted, *decision.memory_after.adopted})
-        if decision.memory_before.adopted.get(region) != decision.memory_after.adopted.get(region)
-    ]
-    moved = [
-        f"every Amazon S3 repository of {region} on this server follows the region file, not only the site's"
-        for region in regions
-    ]
-    return (
-        *moved,
-        "what runs on the server can't be seen by this version: restarting the service interrupts its tasks",
-    )
+def _moved(decision: Decision) -> set[names.Region]:
+    """Name the regions whose endpoints change."""
+    before, after = decision.memory_before.adopted, decision.memory_after.adopted
+    return {region for region in {*before, *after} if before.get(region) != after.get(region)}
 
 
 def _or_reason(read: Callable[[], T]) -> T | str:

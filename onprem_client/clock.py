@@ -14,6 +14,8 @@ class Clock(Protocol):
 
     def now(self) -> str: ...
 
+    def local(self) -> datetime: ...
+
 
 class SystemClock:
     """The machine's clock."""
@@ -29,3 +31,7 @@ class SystemClock:
     def now(self) -> str:
         """Return the time in UTC, as the contract writes it."""
         return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def local(self) -> datetime:
+        """Return this server's local time, as its administrators read it; it names no zone."""
+        return datetime.now().astimezone().replace(tzinfo=None)

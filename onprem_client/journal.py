@@ -4,6 +4,7 @@ What the client remembers: one file, journal.json in the state folder, replaced 
 It is written before anything on the server changes, and again when all is done. `pending` is what is under
 way: both images of everything, so that the next start can finish it or take it back without AWS. `memory` is
 what `undo` needs: the endpoints of each region as they were before our first change, and the registry value.
+`aside` names the jobs that are disabled because of us, from before the first is until all are enabled again.
 
 The names of the file and of the service are never taken from here: they are read from the server again, so
 the journal can't be used to make the client write somewhere else.
@@ -85,6 +86,19 @@ class Pending:
     since: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Jobs that were enabled before us and are disabled because of us: each id with its name."""
+
+    jobs: Mapping[str, str]
+    since: str
+
+    @property
+    def names(self) -> list[str]:
+        """Name them."""
+        return list(self.jobs.values())
+
+
 class Journal:
     """journal.json; every change of it is one replaced file."""
 
@@ -93,10 +107,11 @@ class Journal:
         self._files = files
         self.memory = Memory()
         self.pending: Pending | None = None
+        self.aside: Aside | None = None
         content = files.read(self._file)
         if content is not None:
             try:
-                self.memory, self.pending = _read(content)
+                self.memory, self.pending, self.aside = _read(content)
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise JournalError(
                     f"{self._file} can't be read ({type(error).__name__}); put it back from a backup, or "
@@ -105,35 +120,46 @@ class Journal:
 
     def begin(self, pending: Pending) -> None:
         """Remember what is about to be done, before anything is."""
-        self._save(self.memory, pending)
+        self._save(self.memory, pending, self.aside)
+
+    def put_aside(self, aside: Aside) -> None:
+        """Remember jobs before they are disabled, with those that are put aside already."""
+        if self.aside is not None:
+            aside = replace(aside, jobs={**self.aside.jobs, **aside.jobs})
+        self._save(self.memory, self.pending, aside)
+
+    def take_back(self) -> None:
+        """All jobs are enabled again."""
+        self._save(self.memory, self.pending, None)
 
     def service_will_stop(self) -> None:
         """From here on, a stopped service is our doing."""
         if self.pending is not None:
-            self._save(self.memory, replace(self.pending, service_touched=True))
+            self._save(self.memory, replace(self.pending, service_touched=True), self.aside)
 
     def turn_back(self) -> None:
         """From here on, what is under way is being undone."""
         if self.pending is not None:
-            self._save(self.memory, replace(self.pending, direction=Direction.BACK))
+            self._save(self.memory, replace(self.pending, direction=Direction.BACK), self.aside)
 
     def abandon(self) -> None:
         """All is as before `begin`."""
-        self._save(self.memory, None)
+        self._save(self.memory, None, self.aside)
 
     def commit(self, memory: Memory) -> None:
         """All is done; *memory* is what holds from now on."""
-        self._save(memory, None)
+        self._save(memory, None, self.aside)
 
-    def _save(self, memory: Memory, pending: Pending | None) -> None:
+    def _save(self, memory: Memory, pending: Pending | None, aside: Aside | None) -> None:
         value = {
             "format": FORMAT,
             "memory": _memory_value(memory),
             "pending": None if pending is None else _pending_value(pending),
+            "aside": None if aside is None else {"jobs": dict(aside.jobs), "since": aside.since},
         }
         self._files.stage(self._file, (json.dumps(value, indent=2) + "\n").encode())
         self._files.put_in_place(self._file)
-        self.memory, self.pending = memory, pending
+        self.memory, self.pending, self.aside = memory, pending, aside
 
 
 def _memory_value(memory: Memory) -> dict[str, Any]:
@@ -182,11 +208,22 @@ def _packed(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
-def _read(content: bytes) -> tuple[Memory, Pending | None]:
+def _read(content: bytes) -> tuple[Memory, Pending | None, Aside | None]:
     value = json.loads(content)
     if value["format"] != FORMAT:
         raise ValueError("another version of the client has written it")
-    return _memory(value["memory"]), None if value["pending"] is None else _pending(value["pending"])
+    pending, aside = value["pending"], value.get("aside")
+    return (
+        _memory(value["memory"]),
+        None if pending is None else _pending(pending),
+        None if aside is None else _aside(aside),
+    )
+
+
+def _aside(value: Any) -> Aside:
+    return Aside(
+        jobs={_text(job): _text(name) for job, name in value["jobs"].items()}, since=_text(value["since"])
+    )
 
 
 def _memory(value: Any) -> Memory:

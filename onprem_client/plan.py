@@ -10,7 +10,16 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from onprem_client.errors import ApplyError, ClientError, RollbackError
+from onprem_client.errors import (
+    ApplyError,
+    BusyError,
+    ClientError,
+    JobsDisabledError,
+    RollbackError,
+)
+
+# These say what an operator must know better than "a change failed" does.
+_SAY_IT_THEMSELVES = (BusyError, JobsDisabledError)
 
 
 def _nothing() -> None:
@@ -51,6 +60,8 @@ def apply(changes: Sequence[Change], *, on_failure: Callable[[], None]) -> None:
             on_failure()
         why = f"{change}: {_reason(cause)}"
         roll_back(begun, why=why)
+        if isinstance(cause, _SAY_IT_THEMSELVES):
+            raise
         raise ApplyError(f"a change failed and everything before it was undone; {why}") from cause
 
 

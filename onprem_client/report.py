@@ -40,14 +40,15 @@ def put(
     *,
     server: names.ServerName,
     checks: Sequence[CheckResult],
+    vbr_version: str | None,
     at: str,
     parameters: ParameterStore,
 ) -> None:
-    """Write the report; the version of VBR is not known without its REST API, so it is left open."""
+    """Write the report; the version of VBR is known only through its REST API."""
     report = AdoptionReport(
         server=server,
         client_version=__version__,
-        vbr_version=None,
+        vbr_version=None if vbr_version is None else _plain(vbr_version),
         vpc_endpoint_id=news.vpc_endpoint_id,
         document_version=news.document_version,
         outcome=news.outcome,
@@ -56,3 +57,7 @@ def put(
         at=at,
     )
     parameters.put(adoption_parameter(news.site, server), report.to_json())
+
+
+def _plain(version: str) -> str:
+    return "".join(character for character in version if character.isascii() and character.isprintable())[:40]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from contract import names
 from onprem_client import plan
 from onprem_client.clock import Clock
-from onprem_client.errors import ApplyError, RegionFileError, RollbackError
+from onprem_client.errors import ApplyError, BusyError, RegionFileError, RollbackError
 from onprem_client.journal import Direction, Journal, Memory, Pending
 from onprem_client.plan import Change
 from onprem_client.resources import region_file, registry_value, service_restart
@@ -135,17 +135,28 @@ class Transactions:
         )
         return direction if right else None
 
-    def carry_out(self, journal: Journal, pending: Pending, changes: Sequence[Change]) -> None:
-        """Make *changes*, with the journal around them; when one fails, everything is as before."""
+    def carry_out(
+        self,
+        journal: Journal,
+        pending: Pending,
+        changes: Sequence[Change],
+        afterwards: Sequence[Change] = (),
+    ) -> None:
+        """
+        Make *changes*, with the journal around them; when one fails, everything is as before.
+
+        *afterwards* comes when all that is done and stays done, whatever becomes of it.
+        """
         journal.begin(pending)
         try:
             plan.apply(changes, on_failure=journal.turn_back)
         except RollbackError:
             raise  # The journal stays: the next start tries again to go back.
-        except ApplyError:
+        except (ApplyError, BusyError):
             self._abandon(journal)
             raise
         journal.commit(pending.memory_after)
+        plan.apply(afterwards, on_failure=_nothing)
 
     def _abandon(self, journal: Journal) -> None:
         self.machine.files.discard(registry_value.region_file(self.machine.registry))

@@ -6,6 +6,7 @@ which the next run overwrites or removes) and then takes the target's place in o
 """
 
 import os
+import stat
 import sys
 import time
 from pathlib import Path
@@ -21,6 +22,7 @@ if sys.platform == "win32":
     _PATIENCE = 10.0
     # Access denied, sharing and lock violation, unable to remove the replaced file: somebody has it open.
     _HELD_OPEN = {5, 32, 33, 1175}
+    _SHARED_WITH_NOBODY = {32, 33}
     # The replaced file is gone and the new one still has its staged name.
     _UNABLE_TO_MOVE_REPLACEMENT = 1176
 
@@ -52,10 +54,34 @@ if sys.platform == "win32":
             pause = min(pause * 2, 1.0)
         staged.replace(path)
 
-    def _like(staged: Path, path: Path) -> None:
-        """Nothing to do: ReplaceFileW keeps the target's permissions."""
+    def _read(path: Path) -> bytes:
+        """Read; somebody who has it open for himself alone gets the same patience as with a replacement."""
+        deadline = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return path.read_bytes()
+            except PermissionError as error:
+                if error.winerror not in _SHARED_WITH_NOBODY or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.1)
+
+    def _like(_staged: Path, path: Path) -> None:
+        """
+        Refuse a read-only target now, before anything is stopped; somebody meant that.
+
+        There is nothing else to do: ReplaceFileW keeps the target's permissions.
+        """
+        try:
+            attributes = path.stat().st_file_attributes
+        except FileNotFoundError:
+            return
+        if attributes & stat.FILE_ATTRIBUTE_READONLY:
+            raise PermissionError(0, f"{path.name} is read-only; clear that attribute")
 
 else:
+
+    def _read(path: Path) -> bytes:
+        return path.read_bytes()
 
     def _replace(staged: Path, path: Path) -> None:
         staged.replace(path)
@@ -82,7 +108,7 @@ class WholeFiles:
     def read(self, path: Path) -> bytes | None:
         """Return the content, or None when there is no such file."""
         try:
-            return path.read_bytes()
+            return _read(path)
         except FileNotFoundError:
             return None
         except OSError as error:

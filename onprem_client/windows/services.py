@@ -6,14 +6,41 @@ pywin32 comes without types; `_ServiceApi` names the few calls that are used, an
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 from onprem_client.errors import ServerError
 from onprem_client.windows.protocols import ServiceState
 
+
+def in_stop_order(name: str, needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """
+    Name the services that need *name*, directly or through others, in the order to stop them in.
+
+    `needs` says for each service what it names as its dependencies; upper and lower case are the same.
+    """
+    ordered: list[str] = []
+    seen = {name.lower()}
+
+    def visit(needed: str) -> None:
+        for service, named in needs.items():
+            if service.lower() not in seen and needed.lower() in (one.lower() for one in named):
+                seen.add(service.lower())
+                visit(service)
+                ordered.append(service)
+
+    visit(name)
+    return tuple(ordered)
+
+
 if sys.platform == "win32":
+    import winreg
+
+    _SERVICES_KEY = r"SYSTEM\CurrentControlSet\Services"
+    # Programs, alone or sharing a process; not drivers.
+    _OWN_PROCESS_OR_SHARED = 0x10 | 0x20
+
     _SC_MANAGER_CONNECT = 0x0001
     _SERVICE_QUERY_STATUS = 0x0004
     _SERVICE_ENUMERATE_DEPENDENTS = 0x0008
@@ -74,10 +101,15 @@ if sys.platform == "win32":
                 return _STATES[self._api.QueryServiceStatus(service)[1]]
 
         def dependents(self, name: str) -> tuple[str, ...]:
-            """Ask for the dependents; the service manager lists them in the order to stop them in."""
+            """
+            Ask for the dependents; the service manager lists them in the order to stop them in.
+
+            Where it lists none, the registry is asked: what was registered by writing there is known to the
+            service manager only after the next start of the machine.
+            """
             with self._opened(name, _SERVICE_ENUMERATE_DEPENDENTS) as service:
                 listed = self._api.EnumDependentServices(service, _SERVICE_STATE_ALL)
-                return tuple(str(entry[0]) for entry in listed)
+            return tuple(str(entry[0]) for entry in listed) or in_stop_order(name, _needs_in_registry())
 
         def request_stop(self, name: str) -> None:
             """Ask for a stop; a service that is stopped or stopping already is fine."""
@@ -104,3 +136,27 @@ if sys.platform == "win32":
                 for handle in (service, manager):
                     if handle is not None:
                         self._api.CloseServiceHandle(handle)
+
+    def _needs_in_registry() -> dict[str, list[str]]:
+        needs: dict[str, list[str]] = {}
+        try:
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _SERVICES_KEY) as services:
+                for number in range(winreg.QueryInfoKey(services)[0]):
+                    name = winreg.EnumKey(services, number)
+                    named = _needed_by(services, name)
+                    if named:
+                        needs[name] = named
+        except OSError as error:
+            raise ServerError(f"the registry's list of services can't be read: {error.strerror}") from error
+        return needs
+
+    def _needed_by(services: winreg.HKEYType, name: str) -> list[str]:
+        try:
+            with winreg.OpenKey(services, name) as service:
+                kind, _type = winreg.QueryValueEx(service, "Type")
+                named, _type = winreg.QueryValueEx(service, "DependOnService")
+        except OSError:
+            return []  # Removed meanwhile, closed to administrators, or it names nothing.
+        if not isinstance(kind, int) or not kind & _OWN_PROCESS_OR_SHARED or not isinstance(named, list):
+            return []
+        return [str(one) for one in named]

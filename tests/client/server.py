@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -23,13 +24,33 @@ from onprem_client.journal import Journal
 from onprem_client.parameter_store import Parameter, ParameterStore
 from onprem_client.resources.registry_value import KEY, NAME
 from onprem_client.resources.service_restart import SERVICE
+from onprem_client.veeam.protocols import Vbr
 from onprem_client.windows.files import WholeFiles
 from onprem_client.windows.machine import Machine, machine
 from onprem_client.windows.protocols import Files, Lock, Registry, RegistryValue, Services, ServiceState
+from tests.client.fake_vbr import FakeVbr
 from tests.client.region_files import DEFAULT, ENDPOINT_ID, HOST, REGION
 
 SITE = names.SiteName("tokyo")
-READS = {"has_key", "read", "state", "dependents"}
+READS = {
+    "has_key",
+    "read",
+    "state",
+    "dependents",
+    "info",
+    "jobs",
+    "work",
+    "session",
+    "repositories",
+    "is_online",
+    "credentials",
+    "managed_servers",
+    "folders",
+}
+VBR = """[vbr]
+url = "https://vbr01.example"
+user = "administrator"
+"""
 
 
 class FakeRegistry:
@@ -91,6 +112,7 @@ class FakeServices:
         }
         self.order: tuple[str, ...] = ("Catalog", "Idle")
         self.restarts = 0
+        self.on_stop: Callable[[], None] = lambda: None
         self.stuck: set[tuple[str, str]] = set()
         self._loads = loads
         self.loaded = loads()
@@ -114,6 +136,8 @@ class FakeServices:
     def request_stop(self, name: str) -> None:
         if self.states[name] is ServiceState.RUNNING:
             self.states[name] = ServiceState.STOP_PENDING
+            if name == SERVICE:
+                self.on_stop()
 
     def request_start(self, name: str) -> None:
         if self.states[name] is ServiceState.STOPPED:
@@ -133,6 +157,7 @@ class FakeClock:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.wall = datetime(2026, 1, 31, 12, 0)  # noqa: DTZ001 - local time names no zone
 
     def monotonic(self) -> float:
         return self.seconds
@@ -142,6 +167,9 @@ class FakeClock:
 
     def now(self) -> str:
         return "2026-01-31T22:00:00Z"
+
+    def local(self) -> datetime:
+        return self.wall
 
 
 class FakeParameters:
@@ -185,10 +213,10 @@ class Watched:
         if name in READS or not callable(method):
             return method
 
-        def watched(*arguments: Any) -> Any:
+        def watched(*arguments: Any, **named: Any) -> Any:
             what = f"{type(self._target).__name__}.{name}"
             self._on_change("before", what)
-            result = method(*arguments)
+            result = method(*arguments, **named)
             self._on_change("after", what)
             return result
 
@@ -239,9 +267,23 @@ class Server:
     lock: Lock = field(default_factory=FakeLock)
     on_change: Callable[[str, str], None] | None = None
     configuration: Configuration
+    vbr: Vbr | None = None
+    stop_running: bool = False
 
     def client(self) -> Client:
-        return Client(self.configuration, self._machine(), self._store, self.clock)
+        return Client(
+            self.configuration,
+            self._machine(),
+            self._store,
+            self.clock,
+            vbr=self._vbr(),
+            stop_running=self.stop_running,
+        )
+
+    def _vbr(self) -> Vbr | None:
+        if self.vbr is None or self.on_change is None:
+            return self.vbr
+        return cast("Vbr", Watched(self.vbr, self.on_change))
 
     def _machine(self) -> Machine:
         adapters = (self.registry, self.services, self.files)
@@ -298,26 +340,38 @@ class Memory(Server):
         return self.services
 
     @property
+    def fake_vbr(self) -> FakeVbr:
+        assert isinstance(self.vbr, FakeVbr)
+        return self.vbr
+
+    @property
     def fake_files(self) -> FakeFiles:
         assert isinstance(self.files, FakeFiles)
         return self.files
 
 
 def memory_server(
-    folder: Path, *, more: str = "", auto_apply: bool = True, sites: str | None = None
+    folder: Path, *, more: str = "", auto_apply: bool = True, sites: str | None = None, rest: bool = False
 ) -> Memory:
-    """Return a server in memory with VBR's default file and a published document."""
+    """Return a server in memory with a default file and a published document, with its REST API or not."""
     files = FakeFiles()
     install = folder / "Backup"
     xml = install / "AmazonS3Regions.xml"
     registry = FakeRegistry(install)
     files.contents[xml] = DEFAULT.before
+    services = FakeServices(lambda: (files.contents.get(xml), registry.values.get(NAME)))
+    vbr = FakeVbr(lambda: services.states[SERVICE] is ServiceState.RUNNING) if rest else None
+    if vbr is not None:
+        services.on_stop = vbr.witness_stop
     server = Memory(
         folder=folder,
         registry=registry,
-        services=FakeServices(lambda: (files.contents.get(xml), registry.values.get(NAME))),
+        services=services,
         files=files,
-        configuration=configured(folder, more=more, auto_apply=auto_apply, sites=sites),
+        configuration=configured(
+            folder, more=f"{more}{VBR}" if rest else more, auto_apply=auto_apply, sites=sites
+        ),
+        vbr=vbr,
     )
     server.parameters.publish(document())
     return server

@@ -17,6 +17,7 @@ state_folder = "state"
 name = "tokyo"
 region = "ap-northeast-1"
 """
+VBR = '[vbr]\nurl = "https://vbr01"\nuser = "u"\n'
 
 
 def _write(folder: Path, text: str) -> Path:
@@ -42,6 +43,28 @@ def test_the_example_is_valid(tmp_path: Path) -> None:
     configuration = load(_write(tmp_path, example.replace("# state_folder", "state_folder")))
 
     assert [site.name for site in configuration.sites] == ["tokyo"]
+
+
+def test_vbr_has_the_documented_defaults(tmp_path: Path) -> None:
+    """The careful ones: nothing is stopped, nothing unseen is interrupted, everything is backed up first."""
+    vbr = load(_write(tmp_path, GOOD + VBR)).vbr
+
+    assert vbr is not None
+    assert (vbr.host, vbr.port) == ("vbr01", 9419)
+    assert (vbr.configuration_backup, vbr.stop_running, vbr.unseen_work) == (True, False, "postpone")
+    assert (vbr.drain_timeout, vbr.answer_timeout) == (3600, 180)
+
+
+def test_every_value_is_shown_with_where_it_came_from(tmp_path: Path) -> None:
+    """Support asks for `status` first; a key without an origin would show as "not set"."""
+    text = GOOD + f'acknowledged_buckets = ["b"]\nrepository = {{ access_key_id = "{"A" * 20}" }}\n' + VBR
+    configuration = load(_write(tmp_path, text))
+    file = str(tmp_path / "client.toml")
+
+    assert set(configuration.values()) <= set(configuration.sources)
+    assert configuration.sources["site[0].repository.access_key_id"] == file
+    assert configuration.sources["site[0].repository.name"] == "default"
+    assert configuration.sources["vbr.user"] == file
 
 
 def test_a_byte_order_mark_is_fine(tmp_path: Path) -> None:
@@ -84,6 +107,36 @@ def test_a_byte_order_mark_is_fine(tmp_path: Path) -> None:
         (GOOD + '[stand_in]\nregistry_file = "r"', "stand_in.services_folder: is missing"),
         ("aws = 1" + GOOD, "aws must be a table"),
         ('server = " "' + GOOD, "server: is empty"),
+        ('window = "22-4"' + GOOD, 'window: must be written as "22:00-04:00"'),
+        (GOOD + '[vbr]\nuser = "u"', "vbr.url: is missing"),
+        (GOOD + '[vbr]\nurl = "https://vbr01"', "vbr.user: is missing"),
+        (GOOD + '[vbr]\nurl = "http://vbr01"\nuser = "u"', "vbr.url: must be written as https://host"),
+        (GOOD + '[vbr]\nurl = "https://u:p@vbr01"\nuser = "u"', "vbr.url: must be written as https://host"),
+        (GOOD + '[vbr]\nurl = "https://vbr01/api"\nuser = "u"', "vbr.url: must be written as https://host"),
+        (GOOD + '[vbr]\nurl = "https://vbr01:x"\nuser = "u"', "vbr.url: is no address"),
+        (GOOD + VBR + 'password = "x"', "vbr.password: is not a known key"),
+        (GOOD + VBR + "verify = false", "vbr.verify: is not a known key"),
+        (
+            GOOD + VBR + 'fingerprint = "ab:cd"',
+            "vbr.fingerprint: must be the certificate's SHA-256 fingerprint",
+        ),
+        (GOOD + VBR + 'ca_file = "none.pem"', "vbr.ca_file: there is no file"),
+        (GOOD + VBR + f'ca_file = "x"\nfingerprint = "{"ab" * 32}"', "exclude each other"),
+        (GOOD + VBR + 'unseen_work = "ignore"', 'vbr.unseen_work: must be "postpone" or "accept"'),
+        (GOOD + VBR + "drain_timeout = 100000", "vbr.drain_timeout: must be a number of seconds"),
+        (GOOD + VBR + 'stop_running = "yes"', "vbr.stop_running: must be true or false"),
+        (GOOD + "acknowledged_buckets = 'x'", "site[0].acknowledged_buckets: must be a list of texts"),
+        (GOOD + "acknowledged_buckets = [1]", "site[0].acknowledged_buckets: must be a list of texts"),
+        (GOOD + "repository = {}", "site[0].repository.access_key_id: is missing"),
+        (
+            GOOD + "repository = { access_key_id = 'x' }",
+            "site[0].repository.access_key_id: is no access key id",
+        ),
+        (GOOD + "repository = { secret_key = 'x' }", "site[0].repository.access_key_id: is missing"),
+        (
+            GOOD + '[aws]\ns3_proxy = "http://u:p@proxy:3128"',
+            "aws.s3_proxy: must be written as http://host:port",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_its_fix(tmp_path: Path, text: str, said: str) -> None:
