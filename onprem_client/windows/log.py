@@ -41,10 +41,9 @@ if sys.platform == "win32":
 
     def register_event_source() -> None:
         """Tell the Event Viewer how to show our entries; without this it shows them with an apology."""
-        with suppress(OSError):
-            with winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, _SOURCE_KEY) as key:
-                winreg.SetValueEx(key, "EventMessageFile", 0, winreg.REG_EXPAND_SZ, _MESSAGES)
-                winreg.SetValueEx(key, "TypesSupported", 0, winreg.REG_DWORD, 7)
+        with suppress(OSError), winreg.CreateKey(winreg.HKEY_LOCAL_MACHINE, _SOURCE_KEY) as key:
+            winreg.SetValueEx(key, "EventMessageFile", 0, winreg.REG_EXPAND_SZ, _MESSAGES)
+            winreg.SetValueEx(key, "TypesSupported", 0, winreg.REG_DWORD, 7)
 
     def unregister_event_source() -> None:
         """Forget the source again."""

@@ -4,14 +4,17 @@ The scheduled task that calls `run`: its definition as a text, and registering i
 `definition` is a pure function, so that what `--print` shows is what is registered.
 """
 
-import importlib
+import locale
+import os
+import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any, Protocol, cast
+from pathlib import Path, PurePath
 from xml.sax.saxutils import escape
 
 from onprem_client.errors import ConfigurationError, ServerError
+from onprem_client.windows.log import register_event_source, unregister_event_source
+from onprem_client.windows.permissions import ensure_private_folder
 
 NAME = "vbr-privatelink"
 SYSTEM = "SYSTEM"
@@ -44,7 +47,7 @@ def definition(command: Command, *, account: str) -> str:
         who, logon = account, "\n      <LogonType>Password</LogonType>"
     else:
         raise ConfigurationError(
-            f"{ascii(account)} is neither SYSTEM nor a group managed service account such as DOMAIN\\vbr-client$"
+            f"{account!a} is neither SYSTEM nor a group managed service account such as DOMAIN\\vbr-client$"
         )
     return f"""<?xml version="1.0" encoding="UTF-16"?>
 <Task version="1.3" xmlns="http://schemas.microsoft.com/windows/2004/02/mit/task">
@@ -100,79 +103,63 @@ def definition(command: Command, *, account: str) -> str:
 """
 
 
-class Tasks(Protocol):
-    """The machine's scheduled tasks; raises ServerError."""
-
-    def install(self, xml: str, *, account: str) -> None: ...
-
-    def remove(self) -> bool: ...
-
-
-if sys.platform == "win32":
-    _CREATE_OR_UPDATE = 6
-    _LOGON_PASSWORD = 1
-    _LOGON_SERVICE_ACCOUNT = 5
-    _FILE_NOT_FOUND = -2147024894
-
-    class ScheduledTasks:
-        """Windows' task scheduler, through its COM interface."""
-
-        def __init__(self) -> None:
-            try:
-                self._error = cast("type[Exception]", importlib.import_module("pywintypes").com_error)
-                client = cast("Any", importlib.import_module("win32com.client.dynamic"))
-            except ImportError as error:
-                raise ServerError("pywin32 is not installed; no task can be registered without it") from error
-            try:
-                service = client.Dispatch("Schedule.Service")
-                service.Connect()
-                self._folder = service.GetFolder("\\")
-            except self._error as error:
-                raise ServerError(f"the task scheduler can't be reached: {_reason(error)}") from error
-
-        def install(self, xml: str, *, account: str) -> None:
-            """Register the task, or put the new definition in the place of the old one."""
-            managed = account.upper() != SYSTEM
-            logon = _LOGON_PASSWORD if managed else _LOGON_SERVICE_ACCOUNT
-            user = account if managed else _SYSTEM_IDENTIFIER
-            try:
-                self._folder.RegisterTask(NAME, xml, _CREATE_OR_UPDATE, user, None, logon, None)
-            except self._error as error:
-                raise ServerError(f"the task can't be registered: {_reason(error)}") from error
-
-        def remove(self) -> bool:
-            """Remove the task; say whether there was one."""
-            try:
-                self._folder.DeleteTask(NAME, 0)
-            except self._error as error:
-                if _FILE_NOT_FOUND in _codes(error):
-                    return False
-                raise ServerError(f"the task can't be removed: {_reason(error)}") from error
-            return True
-
-        def xml(self) -> str | None:
-            """Return the registered definition, or None when there is no task."""
-            try:
-                return str(self._folder.GetTask(NAME).Xml)
-            except self._error as error:
-                if _FILE_NOT_FOUND in _codes(error):
-                    return None
-                raise ServerError(f"the task can't be read: {_reason(error)}") from error
-
-    def _codes(error: Exception) -> set[int]:
-        """Return the code, and the one inside that a COM object hands on."""
-        code, _text, inner, *_rest = (*error.args, None, None, None)
-        return {one for one in (code, inner[5] if inner else None) if isinstance(one, int)}
-
-    def _reason(error: Exception) -> str:
-        code, text, inner, *_rest = (*error.args, None, None, None)
-        return f"{(inner and inner[2]) or text} (error {code})"
+def install(xml: str, *, account: str, state_folder: Path, ours: bool) -> None:
+    """Register the task, or put the new definition in the place of the old one; raises ServerError."""
+    _need_windows()
+    # In the state folder, where nobody else could change it before it is read.
+    ensure_private_folder(state_folder, ours=ours)
+    file = state_folder / "task.xml"
+    managed = [] if account.upper() == SYSTEM else ["/ru", account, "/rp", ""]
+    try:
+        file.write_text(xml, encoding="utf-16", newline="\r\n")
+        _schtasks("registered", "/create", "/f", "/tn", NAME, "/xml", str(file), *managed)
+    except OSError as error:
+        raise ServerError(f"the task can't be registered: {error.strerror}") from error
+    finally:
+        file.unlink(missing_ok=True)
+    register_event_source()
 
 
-def tasks() -> Tasks:
-    """Return this machine's scheduled tasks."""
-    if sys.platform == "win32":
-        return ScheduledTasks()
-    raise ConfigurationError(
-        "scheduled tasks are Windows'; here, let cron or a systemd timer call `run` every five minutes"
-    )
+def remove() -> bool:
+    """Remove the task; say whether there was one."""
+    _need_windows()
+    if not registered_file().exists():
+        return False
+    _schtasks("removed", "/delete", "/f", "/tn", NAME)
+    unregister_event_source()
+    return True
+
+
+def registered_file() -> Path:
+    """Return where Windows keeps the definition."""
+    return _system_folder() / "Tasks" / NAME
+
+
+def _schtasks(done: str, *arguments: str) -> None:
+    with subprocess.Popen(
+        [_system_folder() / "schtasks.exe", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        try:
+            code = process.wait(60)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            raise ServerError("the task scheduler does not answer") from error
+        if code and process.stdout is not None:
+            # What it prints is short; and not to its end, which a program that it started might hold open.
+            output = os.read(process.stdout.fileno(), 4096).decode(locale.getencoding(), "replace")
+            reason = " ".join(output.split()) or f"schtasks ended with {code}"
+            raise ServerError(f"the task can't be {done}: {reason}")
+
+
+def _system_folder() -> Path:
+    return Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32"
+
+
+def _need_windows() -> None:
+    if sys.platform != "win32":
+        raise ConfigurationError(
+            "scheduled tasks are Windows'; here, let cron or a systemd timer call `run` every five minutes"
+        )

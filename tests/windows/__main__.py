@@ -1,0 +1,63 @@
+"""
+python -m tests.windows test [ARGUMENTS]      run tests/windows on a Windows Python; ARGUMENTS are pytest's
+python -m tests.windows python ARGUMENTS      run the Windows Python
+"""
+
+import json
+import signal
+import sys
+import time
+
+from sandbox.aws import EmbeddedAws, EmbeddedAwsOptions
+from tests.windows.rig import ROOT, Rig, RigError, windows_path
+
+SECONDS = 280.0
+"""How long the tests may take; the whole of `make test-windows` stays below five minutes."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command and return its exit code."""
+    match arguments:
+        case ["test", *more]:
+            run = _test
+        case ["python", *more]:
+            run = _python
+        case _:
+            print((__doc__ or "").strip(), file=sys.stderr)
+            return 2
+    # A plain `kill` must clean up, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begin = time.monotonic()
+    try:
+        with Rig() as rig:
+            code = run(rig, more)
+    except RigError as error:
+        print(f"test-windows: {error}", file=sys.stderr)
+        return 1
+    print(f"after {time.monotonic() - begin:.0f} s nothing is left running", flush=True)
+    return code
+
+
+def _test(rig: Rig, more: list[str]) -> int:
+    with EmbeddedAws(EmbeddedAwsOptions(state=rig.drive / "aws")) as aws:
+        outside = {
+            "endpoint_url": aws.endpoint_url,
+            "ca_file": windows_path(aws.ca_file),
+            "access_key_id": aws.administrator.access_key_id,
+            "secret_access_key": aws.administrator.secret_access_key,
+        }
+        (rig.drive / "outside.json").write_text(json.dumps(outside))
+        # Not the cache: it would be the checkout's. Not the conftest above: it is for Linux.
+        arguments = ["-p", "no:cacheprovider", f"--confcutdir={windows_path(ROOT / 'tests' / 'windows')}"]
+        return rig.python(
+            ["-X", r"pycache_prefix=C:\pycache", "-m", "pytest", *arguments, *(more or ["tests/windows"])],
+            seconds=SECONDS,
+        )
+
+
+def _python(rig: Rig, more: list[str]) -> int:
+    return rig.python(more, seconds=SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
