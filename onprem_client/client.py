@@ -35,12 +35,15 @@ from onprem_client.report import News
 from onprem_client.resources import region_file, registry_value, service_restart, vbr_jobs
 from onprem_client.resources.other_repositories import strangers
 from onprem_client.resources.region_xml import region_endpoints
+from onprem_client.resources.repository import Repositories
 from onprem_client.resources.service_restart import ServiceImage
 from onprem_client.resources.vbr_jobs import Quiesce, Work
+from onprem_client.site_repositories import RepositoryPlan, SiteRepositories
 from onprem_client.site_source import fetch
 from onprem_client.transaction import Transactions
 from onprem_client.veeam.protocols import Repository, ServerInfo, Vbr
 from onprem_client.windows.machine import Machine
+from onprem_client.windows.protocols import Secrets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class Seen:
 class Steps:
     """Everything that is done to the server; `afterwards` is no longer taken back."""
 
+    pending: Pending
     changes: tuple[Change, ...]
     afterwards: tuple[Change, ...]
 
@@ -91,6 +95,8 @@ class Steps:
         """Return them as a person reads them."""
         return (*self.changes, *self.afterwards)
 
+
+_NOT_BY_ITSELF = "auto_apply is off: nothing was changed; `apply` does it"
 
 T = TypeVar("T")
 
@@ -108,11 +114,27 @@ class Client:
         clock: Clock,
         *,
         vbr: Vbr | None = None,
+        secrets: Secrets | None = None,
         stop_running: bool = False,
+        take_ownership: bool = False,
     ) -> None:
         self._configuration = configuration
         self._vbr = vbr
         self._quiesce = None if vbr is None else self._quiesce_of(vbr, clock, stop_running=stop_running)
+        self._repositories = (
+            None
+            if vbr is None
+            else SiteRepositories(
+                Repositories(
+                    vbr=vbr,
+                    clock=clock,
+                    secret=lambda name: None if secrets is None else secrets.read(name),
+                    take_ownership=take_ownership,
+                ),
+                configuration.sites,
+                through_service_point=False,
+            )
+        )
         self._seen_version: str | None = None
         self._machine = machine
         self._parameters = parameters
@@ -130,8 +152,6 @@ class Client:
         journal = self._journal()
         decision = self._decide(self._wishes(journal.memory, held_too=True), journal.memory)
         notes = self._interrupted(journal)
-        if not decision.changes_server:
-            return Result(command="plan", wishes=decision.wishes, waiting=bool(notes), notes=notes)
         return self._proposal(journal, "plan", decision, notes=notes)
 
     def apply(self, confirm: Confirm) -> Result:
@@ -317,24 +337,34 @@ class Client:
         problem: ClientError | None = None
         seen: Seen | None = None
         image = ServiceImage(service=service_restart.SERVICE, dependents=())
-        try:
-            image = service_restart.read(self._machine.services)
-            if with_vbr:
-                seen = self._look()
-                decision = self._without_strangers(decision, seen)
-        except ClientError as error:
-            problem = error
+        if decision.changes_server:
+            try:
+                image = service_restart.read(self._machine.services)
+                if with_vbr:
+                    seen = self._look()
+                    decision = self._without_strangers(decision, seen)
+            except ClientError as error:
+                problem = error
         if journal.pending is not None and isinstance(problem, ServiceNotRunningError):
             problem = None  # Then a stopped service is our own doing, and `run` starts it.
+        todo = RepositoryPlan()
+        if with_vbr and problem is None:
+            todo = self._plan_repositories(journal, command, decision, seen)
+            problem = todo.problem
         if not decision.changes_server:
             return Result(
-                command=command, wishes=decision.wishes, waiting=bool(notes), notes=notes, problem=problem
+                command=command,
+                wishes=decision.wishes,
+                changes=todo.changes,
+                waiting=bool(notes or todo.changes),
+                notes=notes,
+                problem=problem,
             )
         steps = self._steps(journal, self._pending(command, decision, image), decision, seen)
         return Result(
             command=command,
             wishes=decision.wishes,
-            changes=steps.all,
+            changes=(*steps.all, *todo.changes),
             waiting=True,
             notes=(*notes, *self._warnings(decision, seen)),
             problem=problem,
@@ -414,7 +444,7 @@ class Client:
     def _reason_to_wait(self) -> str | None:
         """Say why an unattended run must not restart the service now, and until when."""
         if not self._configuration.auto_apply:
-            return "auto_apply is off: nothing was changed; `apply` does it"
+            return _NOT_BY_ITSELF
         window, settings = self._configuration.window, self._configuration.vbr
         if window is not None:
             now = self._clock.local()
@@ -448,8 +478,9 @@ class Client:
             pending, memory=decision.memory_before, before_stop=journal.service_will_stop
         )
         if self._quiesce is None or seen is None:
-            return Steps(changes=tuple(core), afterwards=())
+            return Steps(pending=pending, changes=tuple(core), afterwards=())
         return Steps(
+            pending=pending,
             changes=(*self._quiesce.before(seen.work, journal), *core),
             afterwards=(self._quiesce.after(seen.work, journal),),
         )
@@ -509,34 +540,65 @@ class Client:
     ) -> Result:
         """Carry the decision out if there is anything to do, and tell the cloud what is news."""
         result = Result(command=command, wishes=decision.wishes, changed=bool(notes), notes=notes)
-        if failed is None and decision.changes_server:
+        steps: Steps | None = None
+        todo = RepositoryPlan()
+        if failed is None:
             try:
-                # The service first: while it is down, VBR has nothing to say.
-                image = service_restart.read(self._machine.services)
-                seen = self._look()
-                decision = self._without_strangers(decision, seen)
-                result = replace(result, wishes=decision.wishes)
-                if decision.changes_server:
-                    pending = self._pending(command, decision, image)
-                    steps = self._steps(journal, pending, decision, seen)
-                    said = (*notes, *self._warnings(decision, seen))
-                    result = replace(result, changes=steps.all, notes=said)
-                    if not confirm(result):
-                        problem = NotConfirmedError("not confirmed: nothing was changed")
-                        return replace(result, problem=problem)
+                decision, steps, said, todo = self._prepared(journal, command, decision)
+                changes = (*(steps.all if steps else ()), *todo.changes)
+                result = replace(result, wishes=decision.wishes, changes=changes, notes=(*notes, *said))
+                if changes and command == "run" and not self._configuration.auto_apply:
+                    return replace(result, waiting=True, notes=(*result.notes, _NOT_BY_ITSELF))
+                if changes and not confirm(result):
+                    return replace(result, problem=NotConfirmedError("not confirmed: nothing was changed"))
+                if steps is not None:
+                    pending = steps.pending
                     self._transactions.carry_out(journal, pending, steps.changes, steps.afterwards)
                     result = replace(result, changed=True)
                     self._verify(decision)
+                elif decision.memory_after != journal.memory:
+                    journal.commit(decision.memory_after)
             except NotConfirmedError:
                 raise
             except JobsDisabledError as error:
                 failed, result = error, replace(result, changed=True)
             except ClientError as error:
                 failed = error
-        elif failed is None and decision.memory_after != journal.memory:
-            journal.commit(decision.memory_after)
-        untold = self._tell(journal, decision, failed)
-        return replace(result, problem=failed or untold)
+        untidy = todo.problem
+        if failed is None and self._repositories is not None:
+            untidy = self._repositories.carry_out(todo, journal)
+            result = replace(result, changed=result.changed or (untidy is None and bool(todo.changes)))
+        untold = self._tell(journal, decision, failed, untidy=untidy)
+        return replace(result, problem=failed or untidy or untold)
+
+    def _prepared(
+        self, journal: Journal, command: str, decision: Decision
+    ) -> tuple[Decision, Steps | None, tuple[str, ...], RepositoryPlan]:
+        """Read all that must be known before anybody says yes; raises what stands in the way."""
+        seen: Seen | None = None
+        steps: Steps | None = None
+        said: tuple[str, ...] = ()
+        if decision.changes_server:
+            # The service first: while it is down, VBR has nothing to say.
+            image = service_restart.read(self._machine.services)
+            seen = self._look()
+            decision = self._without_strangers(decision, seen)
+        if decision.changes_server:
+            steps = self._steps(journal, self._pending(command, decision, image), decision, seen)
+            said = self._warnings(decision, seen)
+        return decision, steps, said, self._plan_repositories(journal, command, decision, seen)
+
+    def _plan_repositories(
+        self, journal: Journal, command: str, decision: Decision, seen: Seen | None
+    ) -> RepositoryPlan:
+        if self._repositories is None or command == "undo":
+            return RepositoryPlan()
+        return self._repositories.plan(
+            decision.wishes,
+            seen=journal.memory.repositories,
+            found=None if seen is None else seen.repositories,
+            always=command != "run",
+        )
 
     def _verify(self, decision: Decision) -> None:
         """Read everything again: the report must say what is so, not what was meant."""
@@ -566,10 +628,12 @@ class Client:
 
     # Telling.
 
-    def _tell(self, journal: Journal, decision: Decision, failed: ClientError | None) -> ClientError | None:
+    def _tell(
+        self, journal: Journal, decision: Decision, failed: ClientError | None, *, untidy: ClientError | None
+    ) -> ClientError | None:
         """Put a report for each site that has news; what can't be told now is told by the next run."""
         problem: ClientError | None = None
-        for news in self._news(journal.memory, decision, failed):
+        for news in self._news(journal.memory, decision, failed, untidy=untidy):
             if journal.memory.reported.get(news.site) == news.digest():
                 continue
             try:
@@ -592,8 +656,11 @@ class Client:
                 journal.commit(replace(journal.memory, reported=reported))
         return problem
 
-    def _news(self, memory: Memory, decision: Decision, failed: ClientError | None) -> list[News]:
+    def _news(
+        self, memory: Memory, decision: Decision, failed: ClientError | None, *, untidy: ClientError | None
+    ) -> list[News]:
         news: list[News] = []
+        looked_at = {site.name for site in self._configuration.sites if site.repository is not None}
         for wish in decision.wishes:
             problem = failed or wish.problem
             if wish.published is None or wish.goal is Goal.LEAVE:
@@ -609,6 +676,7 @@ class Client:
                     adopting=wish.goal is Goal.ADOPT,
                     outcome=outcome if problem is None else Outcome.FAILED,
                     error=None if problem is None else str(problem),
+                    repository_problem=untidy if wish.site in looked_at else None,
                 )
             )
         told = {one.site for one in news}
@@ -636,10 +704,18 @@ class Client:
         state = _or_reason(lambda: self._machine.services.state(service_restart.SERVICE).value)
         follows = f".{news.vpc_endpoint_id}-" in str(endpoints)
         guarded = value == str(registry_value.WANTED)
+        repository = []
+        if news.adopting and any(
+            site.name == news.site and site.repository is not None for site in self._configuration.sites
+        ):
+            problem = news.repository_problem
+            detail = "as wanted" if problem is None else str(problem)
+            repository.append(CheckResult(id="repository", ok=problem is None, detail=detail))
         return [
             CheckResult(id="registry-value", ok=guarded or not news.adopting, detail=str(value)),
             CheckResult(id="region-file", ok=follows is news.adopting, detail=str(endpoints)),
             CheckResult(id="service", ok=state == "running", detail=str(state)),
+            *repository,
         ]
 
 

@@ -68,6 +68,8 @@ class Memory:
     adopted: Mapping[names.Region, Adopted] = field(default_factory=dict)
     held: Mapping[names.SiteName, Held] = field(default_factory=dict)
     reported: Mapping[names.SiteName, str] = field(default_factory=dict)
+    repositories: Mapping[names.SiteName, str] = field(default_factory=dict)
+    """What a site's repositories were when they were last seen to be right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +184,7 @@ def _memory_value(memory: Memory) -> dict[str, Any]:
         },
         "held": {site: asdict(one) for site, one in memory.held.items()},
         "reported": dict(memory.reported),
+        "repositories": dict(memory.repositories),
     }
 
 
@@ -255,6 +258,9 @@ def _memory(value: Any) -> Memory:
             for site, one in value["held"].items()
         },
         reported={names.site_name(site): _text(said) for site, said in value["reported"].items()},
+        repositories={
+            names.site_name(site): _text(seen) for site, seen in value.get("repositories", {}).items()
+        },
     )
 
 

@@ -15,11 +15,12 @@ from onprem_client.errors import (
     BusyError,
     ClientError,
     JobsDisabledError,
+    RepositoryError,
     RollbackError,
 )
 
 # These say what an operator must know better than "a change failed" does.
-_SAY_IT_THEMSELVES = (BusyError, JobsDisabledError)
+_SAY_IT_THEMSELVES = (BusyError, JobsDisabledError, RepositoryError)
 
 
 def _nothing() -> None:

@@ -13,6 +13,7 @@ from contract import names
 from contract.documents import AdoptionReport, CheckResult, Outcome
 from contract.parameters import adoption_parameter
 from onprem_client import __version__
+from onprem_client.errors import ClientError, RepositoryError
 from onprem_client.parameter_store import ParameterStore
 
 
@@ -28,11 +29,14 @@ class News:
     adopting: bool
     outcome: Outcome
     error: str | None
+    repository_problem: ClientError | None = None
 
     def digest(self) -> str:
         """Return a short text that changes when this is news again."""
         error = "" if self.error is None else hashlib.sha256(self.error.encode()).hexdigest()[:16]
-        return f"{self.outcome} {self.vpc_endpoint_id} {self.document_meaning} {error}".strip()
+        # That VBR doesn't answer just now is no news: the next run looks again.
+        repository = " repository" if isinstance(self.repository_problem, RepositoryError) else ""
+        return f"{self.outcome} {self.vpc_endpoint_id} {self.document_meaning} {error}".strip() + repository
 
 
 def put(

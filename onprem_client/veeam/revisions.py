@@ -20,6 +20,7 @@ class Revision:
     """The words for Windows and Linux in mountServerSettingsType; None: one flat mountServer."""
     mount_server_required: bool
     states_say_online: bool
+    rescans: bool
     graceful: str
     session_job: str
     """How a session names its job."""
@@ -39,6 +40,7 @@ _12_0 = Revision(
     mount_server_types=None,
     mount_server_required=True,
     states_say_online=False,
+    rescans=False,
     graceful="gracefullStop",
     session_job="activityId",
     running_states=(
@@ -60,6 +62,7 @@ _12_1 = replace(
     name="1.1-rev1",
     browser_resets_cache=True,
     states_say_online=True,
+    rescans=True,
     graceful="gracefulStop",
     session_job="jobId",
 )

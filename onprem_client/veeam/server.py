@@ -138,6 +138,15 @@ class RestVbr:
                     return tuple(_names(_list(bucket, "folders")))
         raise VbrError(f"VBR does not see the bucket {place.bucket}")
 
+    def rescan(self, repository: Repository) -> str | None:
+        """Start a rescan; return its session."""
+        if not self._rest.revision().rescans:
+            return None
+        answer = self._rest.call(
+            "POST", f"{_REPOSITORIES}/rescan", body={"repositoryIds": [repository.id]}, repeatable=False
+        )
+        return identifier(answer)
+
     def back_up_configuration(self) -> str:
         """Start a backup of the configuration; return its session."""
         return identifier(self._rest.call("POST", "/api/v1/configBackup/backup", repeatable=False))

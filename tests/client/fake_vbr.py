@@ -67,6 +67,7 @@ class FakeVbr:
         self.buckets: dict[str, set[str]] = {"vbr-tokyo": set()}
         self.owners: dict[tuple[str, str], str] = {}
         self.offline: set[str] = set()
+        self.wakes_up: set[str] = set()
         self.adding: dict[str, tuple[NewRepository, str | None]] = {}
         self.added: list[NewRepository] = []
         self.browsed = 0
@@ -152,6 +153,12 @@ class FakeVbr:
         if place.bucket not in self.buckets:
             raise VbrError(f"VBR answered 400: no way to {place.bucket}", status=400)
         return tuple(sorted(self.buckets[place.bucket]))
+
+    def rescan(self, repository: Repository) -> str | None:
+        self._enter("rescan")
+        if repository.name in self.wakes_up:
+            self.offline.discard(repository.name)
+        return "rescan"
 
     def back_up_configuration(self) -> str:
         self._enter("back_up_configuration")

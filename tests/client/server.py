@@ -24,6 +24,7 @@ from onprem_client.journal import Journal
 from onprem_client.parameter_store import Parameter, ParameterStore
 from onprem_client.resources.registry_value import KEY, NAME
 from onprem_client.resources.service_restart import SERVICE
+from onprem_client.secret import Secret
 from onprem_client.veeam.protocols import Vbr
 from onprem_client.windows.files import WholeFiles
 from onprem_client.windows.machine import Machine, machine
@@ -201,6 +202,22 @@ class FakeParameters:
         return [json.loads(value)["outcome"] for _name, value in self.puts]
 
 
+class FakeSecrets:
+    """Secrets in memory."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Secret] = {}
+
+    def read(self, name: str) -> Secret | None:
+        return self.values.get(name)
+
+    def write(self, name: str, value: Secret) -> None:
+        self.values[name] = value
+
+    def delete(self, name: str) -> None:
+        self.values.pop(name, None)
+
+
 class Watched:
     """Passes calls on; `on_change` is told of each one that changes something, before and after it."""
 
@@ -268,7 +285,9 @@ class Server:
     on_change: Callable[[str, str], None] | None = None
     configuration: Configuration
     vbr: Vbr | None = None
+    secrets: FakeSecrets = field(default_factory=FakeSecrets)
     stop_running: bool = False
+    take_ownership: bool = False
 
     def client(self) -> Client:
         return Client(
@@ -277,7 +296,9 @@ class Server:
             self._store,
             self.clock,
             vbr=self._vbr(),
+            secrets=self.secrets,
             stop_running=self.stop_running,
+            take_ownership=self.take_ownership,
         )
 
     def _vbr(self) -> Vbr | None:

@@ -38,8 +38,8 @@ class Site:
         file = folder / "client.toml"
         file.write_text(
             f'strategy = "regions-file"\nserver = "vbr01"\nstate_folder = "state"\nauto_apply = true\n'
-            f'[vbr]\nurl = "{vbr.url}"\nuser = "{vbr.user}"\nca_file = "{ca.file}"\nanswer_timeout = 20\n'
-            f'drain_timeout = 4\nunseen_work = "accept"\n{more}'
+            f'[vbr]\nurl = "{vbr.url}"\nuser = "{vbr.user}"\nca_file = "{ca.file}"\nanswer_timeout = 180\n'
+            f'drain_timeout = 60\nunseen_work = "accept"\n{more}'
             f'[[site]]\nname = "tokyo"\nregion = "{REGION}"\n'
             f'[stand_in]\nregistry_file = "{vbr.folder / "registry.json"}"\n'
             f'services_folder = "{vbr.folder / "services"}"\n'
@@ -192,7 +192,7 @@ def test_after_a_fault_the_next_run_ends_well(
 ) -> None:
     """A clear exit code; and when the fault is over, service, file and jobs are as they should be."""
     with _site(
-        tmp_path, ca, s3, monkeypatch, more="[service]\nstop_timeout = 1\nstart_timeout = 10\n"
+        tmp_path, ca, s3, monkeypatch, more="[service]\nstop_timeout = 30\nstart_timeout = 100\n"
     ) as site:
         site.vbr.inject(fault)
         result = site.client().run()
