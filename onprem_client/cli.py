@@ -12,8 +12,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from onprem_client import __version__
+from onprem_client import __version__, task_command
 from onprem_client.adoption import Goal, Wish
+from onprem_client.build import COMMIT
 from onprem_client.client import Client, Result
 from onprem_client.clock import SystemClock
 from onprem_client.configuration import Configuration, load
@@ -28,12 +29,15 @@ from onprem_client.errors import (
 from onprem_client.parameter_store import SsmParameters
 from onprem_client.secret import VBR_PASSWORD, Secret, repository_secret, secret_name, typed_secret
 from onprem_client.veeam.reach import reach
-from onprem_client.windows import machine
+from onprem_client.windows import machine, task
+from onprem_client.windows.log import RunLog
 
 PROGRAM = "vbr-privatelink"
 
 _PATIENCE_OF_A_LOOK = 5.0
 _LOOKING = ("plan", "status")
+# What may change the server leaves an entry in the log.
+_LOGGED = ("run", "apply", "undo")
 
 COMMANDS = {
     "plan": "say what `apply` would change; changes nothing",
@@ -52,10 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
+    log = None
     try:
         configuration = load(options.config)
         if options.command == "secret":
             return _set_secret(configuration, options)
+        if options.command == "task":
+            return task_command.carry_out(configuration, options)
+        if options.command in _LOGGED:
+            log = RunLog(configuration.state_folder)
         client = _client(configuration, options)
         if options.command == "status":
             _show_status(client.status(), as_json=options.json)
@@ -66,25 +75,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
             value = {"command": options.command, "exit_code": error.exit_code, "error": str(error)}
             print(json.dumps(value, indent=2))
         print(f"{PROGRAM}: {error}", file=sys.stderr)
+        if log is not None:
+            _record(log, options.command, error.exit_code, [error])
         return error.exit_code
+    if log is not None:
+        said = [*result.notes, *result.changes, *result.problems]
+        _record(log, options.command, result.exit_code, said)
     _show(result, configuration, as_json=options.json, confirmed_here=_asked(options))
     return result.exit_code
 
 
+def _record(log: RunLog, command: str, exit_code: int, said: Sequence[object]) -> None:
+    log.record(at=SystemClock().now(), command=command, exit_code=exit_code, lines=list(map(str, said)))
+
+
 def _client(configuration: Configuration, options: argparse.Namespace) -> Client:
     clock = SystemClock()
-    settings, vbr = configuration.vbr, None
+    settings, vbr, secrets = configuration.vbr, None, None
     if settings is not None:
         # Whoever only wants to look doesn't wait for a server that is being restarted.
+        secrets = machine.secrets(configuration.state_folder)
         patience = _PATIENCE_OF_A_LOOK if options.command in _LOOKING else settings.answer_timeout
-        vbr = reach(settings, machine.secrets(configuration.state_folder), clock, patience=patience)
+        vbr = reach(settings, secrets, clock, patience=patience)
     return Client(
         configuration,
         machine.machine(state_folder=configuration.state_folder, stand_in=configuration.stand_in),
         lambda region: SsmParameters(region, aws=configuration.aws),
         clock,
         vbr=vbr,
+        secrets=secrets,
         stop_running=getattr(options, "stop_running", False),
+        take_ownership=getattr(options, "take_ownership", False),
     )
 
 
@@ -96,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"exit codes:\n{codes}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__} (commit {COMMIT})")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, what in COMMANDS.items():
         command = commands.add_parser(
@@ -112,9 +133,16 @@ def _parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="stop runs of jobs that don't end within vbr.drain_timeout; never a restore",
             )
+        if name == "apply":
+            command.add_argument(
+                "--take-ownership",
+                action="store_true",
+                help="add a repository though its folder belongs to another backup server",
+            )
         if name == "undo":
             command.add_argument("--site", metavar="NAME", help="only this site (default: all)")
     _add_secret(commands, parser)
+    _add_task(commands, parser)
     return parser
 
 
@@ -149,6 +177,28 @@ def _add_secret(
         "--stdin", action="store_true", help="read it from standard input, one line in UTF-8"
     )
     _add_common(setting)
+
+
+def _add_task(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", like: argparse.ArgumentParser
+) -> None:
+    what = "register or remove the scheduled task that calls `run`"
+    verbs = commands.add_parser("task", help=what, description=what).add_subparsers(
+        dest="verb", required=True, metavar="VERB"
+    )
+    for name, what in task_command.VERBS.items():
+        verb = verbs.add_parser(
+            name, help=what, description=what, epilog=like.epilog, formatter_class=like.formatter_class
+        )
+        if name == "install":
+            verb.add_argument(
+                "--account",
+                default=task.SYSTEM,
+                metavar="NAME",
+                help="SYSTEM (default), or a group managed service account: DOMAIN\\NAME$",
+            )
+            verb.add_argument("--print", action="store_true", help="only show the task's definition")
+        _add_common(verb)
 
 
 def _set_secret(configuration: Configuration, options: argparse.Namespace) -> int:
