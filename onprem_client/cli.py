@@ -12,10 +12,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from contract import names
 from onprem_client import __version__, task_command
 from onprem_client.adoption import Goal, Wish
 from onprem_client.build import COMMIT
-from onprem_client.client import Client, Result
+from onprem_client.client import Client
 from onprem_client.clock import SystemClock
 from onprem_client.configuration import Configuration, load
 from onprem_client.errors import (
@@ -26,13 +27,19 @@ from onprem_client.errors import (
     SecretError,
     exit_codes,
 )
-from onprem_client.parameter_store import SsmParameters
+from onprem_client.parameter_store import ParameterStore, SsmParameters
+from onprem_client.result import Result
 from onprem_client.secret import VBR_PASSWORD, Secret, repository_secret, secret_name, typed_secret
+from onprem_client.service_point import ServicePointClient
 from onprem_client.veeam.reach import reach
 from onprem_client.windows import machine, task
+from onprem_client.windows.files import WholeFiles
+from onprem_client.windows.lock import StateFolderLock
 from onprem_client.windows.log import RunLog
 
 PROGRAM = "vbr-privatelink"
+
+AnyClient = Client | ServicePointClient
 
 _PATIENCE_OF_A_LOOK = 5.0
 _LOOKING = ("plan", "status")
@@ -89,23 +96,39 @@ def _record(log: RunLog, command: str, exit_code: int, said: Sequence[object]) -
     log.record(at=SystemClock().now(), command=command, exit_code=exit_code, lines=list(map(str, said)))
 
 
-def _client(configuration: Configuration, options: argparse.Namespace) -> Client:
+def _client(configuration: Configuration, options: argparse.Namespace) -> AnyClient:
     clock = SystemClock()
-    settings, vbr, secrets = configuration.vbr, None, None
+    folder, settings, vbr = configuration.state_folder, configuration.vbr, None
+    secrets = machine.secrets(folder)
+    take_ownership = getattr(options, "take_ownership", False)
+
+    def parameters(region: names.Region) -> ParameterStore:
+        return SsmParameters(region, aws=configuration.aws)
+
     if settings is not None:
         # Whoever only wants to look doesn't wait for a server that is being restarted.
-        secrets = machine.secrets(configuration.state_folder)
         patience = _PATIENCE_OF_A_LOOK if options.command in _LOOKING else settings.answer_timeout
         vbr = reach(settings, secrets, clock, patience=patience)
+    if configuration.strategy == "service-point" and vbr is not None:
+        return ServicePointClient(
+            configuration,
+            parameters,
+            clock,
+            files=WholeFiles(),
+            lock=StateFolderLock(folder, ours=machine.is_ours(folder)),
+            vbr=vbr,
+            secrets=secrets,
+            take_ownership=take_ownership,
+        )
     return Client(
         configuration,
-        machine.machine(state_folder=configuration.state_folder, stand_in=configuration.stand_in),
-        lambda region: SsmParameters(region, aws=configuration.aws),
+        machine.machine(state_folder=folder, stand_in=configuration.stand_in),
+        parameters,
         clock,
         vbr=vbr,
         secrets=secrets,
         stop_running=getattr(options, "stop_running", False),
-        take_ownership=getattr(options, "take_ownership", False),
+        take_ownership=take_ownership,
     )
 
 
@@ -235,7 +258,7 @@ def _asked_secret(name: str, *, from_stdin: bool) -> Secret:
     return typed_secret(first)
 
 
-def _result(client: Client, options: argparse.Namespace) -> Result:
+def _result(client: AnyClient, options: argparse.Namespace) -> Result:
     def confirm(result: Result) -> bool:
         if options.yes:
             return True
@@ -245,7 +268,8 @@ def _result(client: Client, options: argparse.Namespace) -> Result:
         if options.json or not sys.stdin.isatty():
             raise NotConfirmedError("there is nobody to ask: call it with --yes; nothing was changed")
         _show_changes(result)
-        print("Go on? The service is restarted. [y/N] ", end="", flush=True)
+        restarted = "The service is restarted. " if result.restarts else ""
+        print(f"Go on? {restarted}[y/N] ", end="", flush=True)
         try:
             return sys.stdin.readline().strip().lower() in ("y", "yes")
         except KeyboardInterrupt:
@@ -289,7 +313,8 @@ def _show_changes(result: Result) -> None:
 
 def _summary(result: Result, configuration: Configuration) -> str:
     if result.changed and result.exit_code == EXIT_DONE:
-        return f"done: {configuration.server} is as wanted, the service runs"
+        runs = ", the service runs" if configuration.strategy == "regions-file" else ""
+        return f"done: {configuration.server} is as wanted{runs}"
     if result.waiting:
         return "nothing was changed; the above waits for `apply`"
     if result.problems and not all(isinstance(problem, NotPublishedError) for problem in result.problems):

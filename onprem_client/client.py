@@ -10,21 +10,17 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from contract import names
-from contract.documents import CheckResult, EndpointState, Outcome
+from contract.documents import CheckResult, Outcome
 from onprem_client import report
 from onprem_client.adoption import Decision, Goal, Wish, decide
 from onprem_client.clock import Clock
 from onprem_client.configuration import Configuration, Site
 from onprem_client.errors import (
-    EXIT_DONE,
-    EXIT_SOMETHING_WAITS,
     ChangedMeanwhileError,
     ClientError,
-    CloudError,
     ConfigurationError,
     JobsDisabledError,
     NotConfirmedError,
-    NotPublishedError,
     OtherRepositoryError,
     ServiceNotRunningError,
 )
@@ -38,39 +34,14 @@ from onprem_client.resources.region_xml import region_endpoints
 from onprem_client.resources.repository import Repositories
 from onprem_client.resources.service_restart import ServiceImage
 from onprem_client.resources.vbr_jobs import Quiesce, Work
+from onprem_client.result import NOT_BY_ITSELF, Confirm, Result
 from onprem_client.site_repositories import RepositoryPlan, SiteRepositories
 from onprem_client.site_source import fetch
 from onprem_client.transaction import Transactions
 from onprem_client.veeam.protocols import Repository, ServerInfo, Vbr
 from onprem_client.windows.machine import Machine
 from onprem_client.windows.protocols import Secrets
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """What a command found and did, for the operator and for `--json`."""
-
-    command: str
-    wishes: tuple[Wish, ...]
-    changes: tuple[Change, ...] = ()
-    changed: bool = False
-    waiting: bool = False
-    notes: tuple[str, ...] = ()
-    problem: ClientError | None = None
-
-    @property
-    def problems(self) -> tuple[ClientError, ...]:
-        """Return what went wrong, the most important first."""
-        own = () if self.problem is None else (self.problem,)
-        return (*own, *(wish.problem for wish in self.wishes if wish.problem is not None))
-
-    @property
-    def exit_code(self) -> int:
-        """Return the first problem's code; a site that isn't published yet is none for `run`."""
-        for problem in self.problems:
-            if not (self.command == "run" and isinstance(problem, NotPublishedError)):
-                return problem.exit_code
-        return EXIT_SOMETHING_WAITS if self.waiting else EXIT_DONE
+from onprem_client.wishes import wish_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +67,7 @@ class Steps:
         return (*self.changes, *self.afterwards)
 
 
-_NOT_BY_ITSELF = "auto_apply is off: nothing was changed; `apply` does it"
-
 T = TypeVar("T")
-
-Confirm = Callable[[Result], bool]
 
 
 class Client:
@@ -298,23 +265,10 @@ class Client:
         )
 
     def _wishes(self, memory: Memory, *, held_too: bool) -> list[Wish]:
-        return [self._wish(site, memory, held_too=held_too) for site in self._configuration.sites]
-
-    def _wish(self, site: Site, memory: Memory, *, held_too: bool) -> Wish:
-        wish = Wish(site=site.name, region=site.region, goal=Goal.LEAVE)
-        held = site.name in memory.held
-        if held and not held_too:
-            return replace(wish, note="held by undo; `apply` resumes")
-        try:
-            published = fetch(site, self._store(site.region))
-        except ClientError as problem:
-            return replace(wish, problem=problem)
-        note = "held by undo: `run` leaves it, `apply` resumes" if held else None
-        match published.document.state:
-            case EndpointState.ACTIVE:
-                return replace(wish, goal=Goal.ADOPT, published=published, note=note)
-            case EndpointState.WITHDRAWN:
-                return replace(wish, goal=Goal.REVERT, published=published, note=note)
+        return [
+            wish_of(site, self._store(site.region), held=site.name in memory.held, held_too=held_too)
+            for site in self._configuration.sites
+        ]
 
     def _decide(self, wishes: Sequence[Wish], memory: Memory) -> Decision:
         return decide(
@@ -366,6 +320,7 @@ class Client:
             wishes=decision.wishes,
             changes=(*steps.all, *todo.changes),
             waiting=True,
+            restarts=True,
             notes=(*notes, *self._warnings(decision, seen)),
             problem=problem,
         )
@@ -444,7 +399,7 @@ class Client:
     def _reason_to_wait(self) -> str | None:
         """Say why an unattended run must not restart the service now, and until when."""
         if not self._configuration.auto_apply:
-            return _NOT_BY_ITSELF
+            return NOT_BY_ITSELF
         window, settings = self._configuration.window, self._configuration.vbr
         if window is not None:
             now = self._clock.local()
@@ -546,9 +501,15 @@ class Client:
             try:
                 decision, steps, said, todo = self._prepared(journal, command, decision)
                 changes = (*(steps.all if steps else ()), *todo.changes)
-                result = replace(result, wishes=decision.wishes, changes=changes, notes=(*notes, *said))
+                result = replace(
+                    result,
+                    wishes=decision.wishes,
+                    changes=changes,
+                    restarts=steps is not None,
+                    notes=(*notes, *said),
+                )
                 if changes and command == "run" and not self._configuration.auto_apply:
-                    return replace(result, waiting=True, notes=(*result.notes, _NOT_BY_ITSELF))
+                    return replace(result, waiting=True, notes=(*result.notes, NOT_BY_ITSELF))
                 if changes and not confirm(result):
                     return replace(result, problem=NotConfirmedError("not confirmed: nothing was changed"))
                 if steps is not None:
@@ -631,30 +592,15 @@ class Client:
     def _tell(
         self, journal: Journal, decision: Decision, failed: ClientError | None, *, untidy: ClientError | None
     ) -> ClientError | None:
-        """Put a report for each site that has news; what can't be told now is told by the next run."""
-        problem: ClientError | None = None
-        for news in self._news(journal.memory, decision, failed, untidy=untidy):
-            if journal.memory.reported.get(news.site) == news.digest():
-                continue
-            try:
-                report.put(
-                    news,
-                    server=self._configuration.server,
-                    checks=self._checks(news),
-                    vbr_version=self._seen_version,
-                    at=self._clock.now(),
-                    parameters=self._store(news.region),
-                )
-            except CloudError as error:
-                problem = problem or CloudError(
-                    f"the server is done ({news.outcome}), but that could not be reported; the next run "
-                    f"tries again: {error}"
-                )
-                continue
-            if journal.pending is None:
-                reported = {**journal.memory.reported, news.site: news.digest()}
-                journal.commit(replace(journal.memory, reported=reported))
-        return problem
+        return report.tell(
+            self._news(journal.memory, decision, failed, untidy=untidy),
+            journal,
+            server=self._configuration.server,
+            checks=self._checks,
+            vbr_version=self._seen_version,
+            clock=self._clock,
+            store=self._store,
+        )
 
     def _news(
         self, memory: Memory, decision: Decision, failed: ClientError | None, *, untidy: ClientError | None

@@ -257,9 +257,7 @@ def load(file: Path) -> Configuration:
     top = _Table(values, prefix="", file=file, sources=sources)
     strategy = top.required("strategy")
     if strategy not in STRATEGIES:
-        raise top.refuse("strategy", f'must be "{STRATEGIES[0]}"')
-    if strategy == "service-point":
-        raise top.refuse("strategy", '"service-point" is not in this version; only "regions-file" is')
+        raise top.refuse("strategy", f'must be "{STRATEGIES[0]}" or "{STRATEGIES[1]}"')
     auto_apply = top.yes_or_no("auto_apply", default=False)
     server = top.text("server", default=machine.host_name(), origin="default: this machine's host name")
     configuration = Configuration(
@@ -277,6 +275,12 @@ def load(file: Path) -> Configuration:
         sources=sources,
     )
     top.finish()
+    if strategy == "service-point":
+        if configuration.vbr is None:
+            raise top.refuse("vbr", 'is missing; strategy "service-point" does everything through REST')
+        for number, site in enumerate(configuration.sites):
+            if site.repository is None:
+                raise top.refuse(f"site[{number}].repository", 'is missing: "service-point" needs it')
     return configuration
 
 

@@ -6,14 +6,16 @@ So a server that fails in the same way at each poll reports it once.
 """
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from contract import names
 from contract.documents import AdoptionReport, CheckResult, Outcome
 from contract.parameters import adoption_parameter
 from onprem_client import __version__
-from onprem_client.errors import ClientError, RepositoryError
+from onprem_client.clock import Clock
+from onprem_client.errors import ClientError, CloudError, RepositoryError
+from onprem_client.journal import Journal
 from onprem_client.parameter_store import ParameterStore
 
 
@@ -37,6 +39,42 @@ class News:
         # That VBR doesn't answer just now is no news: the next run looks again.
         repository = " repository" if isinstance(self.repository_problem, RepositoryError) else ""
         return f"{self.outcome} {self.vpc_endpoint_id} {self.document_meaning} {error}".strip() + repository
+
+
+def tell(
+    news: Iterable[News],
+    journal: Journal,
+    *,
+    server: names.ServerName,
+    checks: Callable[[News], Sequence[CheckResult]],
+    vbr_version: str | None,
+    clock: Clock,
+    store: Callable[[names.Region], ParameterStore],
+) -> ClientError | None:
+    """Put a report for each site that has news; what can't be told now is told by the next run."""
+    problem: ClientError | None = None
+    for one in news:
+        if journal.memory.reported.get(one.site) == one.digest():
+            continue
+        try:
+            put(
+                one,
+                server=server,
+                checks=checks(one),
+                vbr_version=vbr_version,
+                at=clock.now(),
+                parameters=store(one.region),
+            )
+        except CloudError as error:
+            problem = problem or CloudError(
+                f"the server is done ({one.outcome}), but that could not be reported; the next run tries "
+                f"again: {error}"
+            )
+            continue
+        if journal.pending is None:
+            reported = {**journal.memory.reported, one.site: one.digest()}
+            journal.commit(replace(journal.memory, reported=reported))
+    return problem
 
 
 def put(

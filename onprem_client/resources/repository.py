@@ -13,7 +13,7 @@ from contract import names
 from contract.documents import EndpointDocument
 from onprem_client.clock import Clock
 from onprem_client.configuration import RepositorySettings
-from onprem_client.errors import RepositoryError, VbrError
+from onprem_client.errors import ManualStepsError, RepositoryError, VbrError
 from onprem_client.plan import Change
 from onprem_client.secret import Secret, repository_secret
 from onprem_client.veeam.protocols import NewRepository, Place, Repository, Session, Vbr
@@ -180,7 +180,7 @@ def existing(wanted: Wanted, found: Iterable[Repository]) -> Repository | None:
     Return the repository on the same bucket and folder.
 
     Raises RepositoryError when it is there but can't be what is wanted: of another kind, or with another
-    immutability.
+    immutability; and ManualStepsError when it goes through another endpoint.
     """
     for one in found:
         if one.bucket != wanted.bucket or (one.folder or "").lower() != wanted.folder.lower():
@@ -190,6 +190,14 @@ def existing(wanted: Wanted, found: Iterable[Repository]) -> Repository | None:
                 f"{wanted.bucket}/{wanted.folder} is the repository {one.name} of type {one.type}, which "
                 "can't be converted: use the other strategy, or another folder"
             )
+        if wanted.service_point is not None and service_point_host(one) != wanted.service_point:
+            raise ManualStepsError(
+                f"the repository {one.name} uses the service point {one.service_point}, and the endpoint is "
+                f"now {wanted.service_point}; this program doesn't change repositories: in the VBR console, "
+                f"1. disable the jobs of {one.name}; 2. give its account the new service point, or remove "
+                "the repository from VBR (the backups stay in the bucket) and call `apply`, which adds it "
+                "again; 3. rescan it and enable the jobs"
+            )
         if one.immutability_days != wanted.immutability_days:
             raise RepositoryError(
                 f"the repository {one.name} keeps backups immutable for {one.immutability_days} days, the "
@@ -197,6 +205,14 @@ def existing(wanted: Wanted, found: Iterable[Repository]) -> Repository | None:
             )
         return one
     return None
+
+
+def service_point_host(repository: Repository) -> str | None:
+    """Return the host of a repository's service point, which may be written as an address."""
+    point = repository.service_point
+    if point is None:
+        return None
+    return point.lower().removeprefix("https://").rstrip("/").removesuffix(":443")
 
 
 def _nothing() -> None:

@@ -46,7 +46,9 @@ class BackupServer:
         backup_interval: float,
         session_duration: float,
         folder_must_exist: bool,
+        platform: str = "Windows",
     ) -> None:
+        self.platform = platform
         self.id = str(uuid.uuid4())
         self.this_server = ManagedServer(id=str(uuid.uuid4()), name="vbr01.sandbox.example")
         self.registry = RegistryFile(folder / "registry.json")
@@ -77,6 +79,8 @@ class BackupServer:
 
     def install(self) -> None:
         """Lay out the install folder and the registry as a fresh installation does."""
+        if self.platform != "Windows":
+            return  # The appliance keeps its list where nobody may edit it.
         core = self._folder / "Backup"
         core.mkdir(parents=True, exist_ok=True)
         replace_bytes(core / FILE_NAME, self._region_defaults)
@@ -85,6 +89,8 @@ class BackupServer:
     def upgrade(self) -> None:
         """Put the region list of a newer version in place, whatever the registry says."""
         self._region_defaults = default_file(upgraded=True)
+        if self.platform != "Windows":
+            return
         replace_bytes(self.registry.core_path() / FILE_NAME, self._region_defaults)
 
     def read_configuration(self) -> None:
@@ -92,6 +98,9 @@ class BackupServer:
         fault = self.faults().start_fails
         if fault:
             raise ServiceStartError(fault)
+        if self.platform != "Windows":
+            self._regions = RegionList.parse(self._region_defaults)
+            return
         try:
             file = self.registry.core_path() / FILE_NAME
             if not self.registry.keeps_region_list():

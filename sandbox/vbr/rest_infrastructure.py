@@ -34,6 +34,7 @@ from sandbox.vbr.shapes import Json, Shape
 
 _REPOSITORIES = "/api/v1/backupInfrastructure/repositories"
 _WRITE_CACHE = r"C:\ProgramData\Veeam\Backup\IRCache"
+_WRITE_CACHE_LINUX = "/var/lib/veeam/IRCache"
 
 
 class InfrastructureCalls:
@@ -122,7 +123,7 @@ class InfrastructureCalls:
             "patches": [],
             "databaseVendor": "PostgreSql",
             "sqlServerVersion": "15.0",
-            "platform": "Windows",
+            "platform": self._server.platform,
             "veeamRegistration": {"isRegistered": False},
         }
         return Answer(200, {name: everything[name] for name in self._revision.server_info})
@@ -335,19 +336,22 @@ class InfrastructureCalls:
             lambda each: {
                 "id": each.id,
                 "name": each.name,
-                "type": "WindowsHost",
+                "type": f"{self._server.platform}Host",
                 "description": "This backup server",
             },
         )
 
+    def _write_cache(self) -> str:
+        return _WRITE_CACHE if self._server.platform == "Windows" else _WRITE_CACHE_LINUX
+
     def _default_mount_server(self, call: Call) -> Answer:
-        settings: Json = {"writeCacheFolder": _WRITE_CACHE, "vPowerNFSEnabled": True}
+        settings: Json = {"writeCacheFolder": self._write_cache(), "vPowerNFSEnabled": True}
         this = self._server.this_server
         if self._revision.default_mount_server_is_list:
             return page(
                 [this],
                 call.query,
-                lambda each: {"id": each.id, "name": each.name, "type": "Windows", **settings},
+                lambda each: {"id": each.id, "name": each.name, "type": self._server.platform, **settings},
             )
         return Answer(200, {"mountServerId": this.id, **settings})
 

@@ -52,6 +52,8 @@ class VbrOptions:
     rest_depends_on_backup_service: bool = False
     backup_interval: float = 1.0
     session_duration: float = 0.5
+    platform: str = "Windows"
+    """Windows, or Linux for the appliance: then there is no region file and no registry to edit."""
     folder_must_exist: bool = False
     """Refuse a repository whose folder wasn't made through cloudBrowser/newFolder."""
 
@@ -70,6 +72,7 @@ class StandInVbr:
             backup_interval=options.backup_interval,
             session_duration=options.session_duration,
             folder_must_exist=options.folder_must_exist,
+            platform=options.platform,
         )
         self._server.install()
         log = RequestLog(folder / "requests.jsonl")

@@ -17,13 +17,14 @@ from typing import Any, Self, cast
 from contract import names
 from contract.documents import EndpointDocument, EndpointState, RepositoryBucket
 from onprem_client.adoption import Wish
-from onprem_client.client import Client, Result
+from onprem_client.client import Client
 from onprem_client.configuration import Configuration, load
 from onprem_client.errors import CloudError, ServerError
 from onprem_client.journal import Journal
 from onprem_client.parameter_store import Parameter, ParameterStore
 from onprem_client.resources.registry_value import KEY, NAME
 from onprem_client.resources.service_restart import SERVICE
+from onprem_client.result import Result
 from onprem_client.secret import Secret
 from onprem_client.veeam.protocols import Vbr
 from onprem_client.windows.files import WholeFiles

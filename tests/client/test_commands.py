@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from onprem_client.client import Result
 from onprem_client.errors import (
     ApplyError,
     ChangedMeanwhileError,
@@ -24,6 +23,7 @@ from onprem_client.errors import (
 from onprem_client.resources.region_xml import region_endpoints
 from onprem_client.resources.registry_value import KEY, NAME, WANTED
 from onprem_client.resources.service_restart import SERVICE
+from onprem_client.result import Result
 from onprem_client.windows.protocols import RegistryValue, ServiceState
 from tests.client.region_files import DEFAULT, ENDPOINT_ID, HOST, REGION
 from tests.client.server import (

@@ -80,8 +80,12 @@ def test_a_byte_order_mark_is_fine(tmp_path: Path) -> None:
     [
         ("strategy = ", "not valid TOML"),
         ("", "strategy: is missing"),
-        (GOOD.replace("regions-file", "service-point"), "not in this version"),
-        (GOOD.replace("regions-file", "magic"), 'must be "regions-file"'),
+        (GOOD.replace("regions-file", "service-point"), "vbr: is missing"),
+        (
+            GOOD.replace("regions-file", "service-point") + VBR,
+            'site[0].repository: is missing: "service-point" needs it',
+        ),
+        (GOOD.replace("regions-file", "magic"), 'must be "regions-file" or "service-point"'),
         ("autoapply = true" + GOOD, 'autoapply: is not a known key; did you mean "auto_apply"'),
         (GOOD + 'acount_id = "1"', 'site[0].acount_id: is not a known key; did you mean "account_id"'),
         (GOOD + "[aws]\nsecret = 'x'", "aws.secret: is not a known key; known here: profile"),

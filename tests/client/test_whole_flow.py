@@ -5,33 +5,43 @@ What counts is what the stand-in says afterwards, not what the client says.
 """
 
 import json
-from collections.abc import Iterator
+import os
+import signal
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from onprem_client.client import Client
 from onprem_client.configuration import load
+from onprem_client.veeam.protocols import Vbr
 from onprem_client.veeam.reach import reach
 from onprem_client.windows import machine
+from onprem_client.windows.protocols import Files, Registry, Services
 from sandbox.certificates import SandboxCa
 from sandbox.vbr.faults import Faults
 from sandbox.vbr.revisions import REVISIONS
+from sandbox.vbr.s3 import BucketProtection
 from sandbox.vbr.stand_in import StandInVbr
 from tests.client.region_files import HOST, REGION
-from tests.client.server import FakeParameters, document
+from tests.client.server import FakeParameters, Watched, document
 from tests.client.stand_in_vbr import HastyClock, stand_in_vbr
 from tests.sandbox.vbr.in_memory_s3 import InMemoryS3
-from tests.sandbox.vbr.vbr_client import json_lines
+from tests.sandbox.vbr.vbr_client import eventually, json_lines
 
 
 class Site:
     """A stand-in, a client that is configured for it, and the cloud that it talks to."""
 
-    def __init__(self, vbr: StandInVbr, ca: SandboxCa, folder: Path, *, more: str = "") -> None:
+    def __init__(
+        self, vbr: StandInVbr, ca: SandboxCa, folder: Path, *, more: str = "", repository: str = ""
+    ) -> None:
         self.vbr = vbr
+        self.killed_at: int | None = None
         self.folder = folder
         self.parameters = FakeParameters()
         self.parameters.publish(document())
@@ -40,7 +50,7 @@ class Site:
             f'strategy = "regions-file"\nserver = "vbr01"\nstate_folder = "state"\nauto_apply = true\n'
             f'[vbr]\nurl = "{vbr.url}"\nuser = "{vbr.user}"\nca_file = "{ca.file}"\nanswer_timeout = 180\n'
             f'drain_timeout = 60\nunseen_work = "accept"\n{more}'
-            f'[[site]]\nname = "tokyo"\nregion = "{REGION}"\n'
+            f'[[site]]\nname = "tokyo"\nregion = "{REGION}"\n{repository}'
             f'[stand_in]\nregistry_file = "{vbr.folder / "registry.json"}"\n'
             f'services_folder = "{vbr.folder / "services"}"\n'
         )
@@ -50,17 +60,25 @@ class Site:
         """Start a new client, as each run of the scheduled task does."""
         configuration, clock = self.configuration, HastyClock()
         assert configuration.vbr is not None
+        secrets = machine.secrets(configuration.state_folder)
+        adapters = machine.machine(state_folder=configuration.state_folder, stand_in=configuration.stand_in)
+        vbr = reach(configuration.vbr, secrets, clock, patience=configuration.vbr.answer_timeout)
+        if self.killed_at is not None:
+            kill = _kill_at(self.killed_at)
+            vbr = cast("Vbr", Watched(vbr, kill))
+            adapters = replace(
+                adapters,
+                registry=cast("Registry", Watched(adapters.registry, kill)),
+                services=cast("Services", Watched(adapters.services, kill)),
+                files=cast("Files", Watched(adapters.files, kill)),
+            )
         return Client(
             configuration,
-            machine.machine(state_folder=configuration.state_folder, stand_in=configuration.stand_in),
+            adapters,
             lambda _region: self.parameters,
             clock,
-            vbr=reach(
-                configuration.vbr,
-                machine.secrets(configuration.state_folder),
-                clock,
-                patience=configuration.vbr.answer_timeout,
-            ),
+            vbr=vbr,
+            secrets=secrets,
             stop_running=stop_running,
         )
 
@@ -83,6 +101,16 @@ class Site:
         return (self.vbr.install_dir / "AmazonS3Regions.xml").read_bytes()
 
 
+def _kill_at(point: int) -> Callable[[str, str], None]:
+    moments = count()
+
+    def on_change(_when: str, _what: str) -> None:
+        if next(moments) == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return on_change
+
+
 @contextmanager
 def _site(
     folder: Path,
@@ -91,11 +119,21 @@ def _site(
     monkeypatch: pytest.MonkeyPatch,
     *,
     more: str = "",
+    repository: str = "",
     **vbr: Any,
 ) -> Iterator[Site]:
     with stand_in_vbr(folder / "vbr", ca, s3, **vbr) as stand_in:
         monkeypatch.setenv("VBR_PRIVATELINK_SECRET_VBR_PASSWORD", stand_in.password)
-        yield Site(stand_in, ca, folder, more=more)
+        monkeypatch.setenv("VBR_PRIVATELINK_SECRET_REPOSITORY_TOKYO", SECRET_KEY)
+        yield Site(stand_in, ca, folder, more=more, repository=repository)
+
+
+KEY = "AKIAIOSFODNN7EXAMPLE"
+SECRET_KEY = "the/secret+key/of/the/repository"
+REPOSITORY = (
+    f'[site.repository]\naccess_key_id = "{KEY}"\nname = "Tokyo"\n'
+    'gateway_servers = ["VBR01.sandbox.example"]\n'
+)
 
 
 def _enabled(site: Site) -> bool:
@@ -233,3 +271,108 @@ def test_after_an_upgrade_the_endpoint_goes_into_the_new_file(
         assert b"ap-northeast-3" in site.xml
         assert "an upgrade of VBR" in str(result.wishes[0].note)
         assert _enabled(site)
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_the_repository_is_added_through_the_endpoint_in_every_revision(
+    tmp_path: Path, ca: SandboxCa, s3: InMemoryS3, monkeypatch: pytest.MonkeyPatch, revision: str
+) -> None:
+    """From the restart to the first backup; what was sent is spelled as the revision spells it."""
+    s3.protections["vbr-tokyo"] = BucketProtection(versioning=True, object_lock=True, default_retention=False)
+    buckets = [{"name": "vbr-tokyo", "folder": "vbr01", "immutability_days": 14}]
+    with _site(
+        tmp_path,
+        ca,
+        s3,
+        monkeypatch,
+        repository=REPOSITORY,
+        revision=revision,
+        backup_interval=0.3,
+        folder_must_exist=True,
+    ) as site:
+        site.parameters.publish(document(buckets=buckets))
+        result = site.client().run()
+        before = len(site.requests("POST", ""))
+        again = site.client().run()
+        eventually(lambda: bool(s3.retained))
+        sent = site.requests("POST", "/backupInfrastructure/repositories")
+        body, log = sent[0]["body"], (site.vbr.folder / "requests.jsonl").read_text()
+
+        assert (result.exit_code, again.exit_code) == (0, 0), result.problems
+        assert len(sent) == 1
+        assert not again.changed
+        assert len(site.requests("POST", "")) == before
+        assert {access.host for access in s3.used} == {HOST}
+        assert {(access.access_key, access.secret_key) for access in s3.used} == {(KEY, SECRET_KEY)}
+        assert all(key.startswith("Veeam/Backup/vbr01/") for key in s3.objects["vbr-tokyo"])
+        assert body["account"]["regionType"] == "Global"
+        assert body["account"]["connectionSettings"]["connectionType"] == "SelectedGateway"
+        assert body["bucket"] == {
+            "bucketName": "vbr-tokyo",
+            "folderName": "vbr01",
+            "regionId": REGION,
+            "immutability": {"isEnabled": True, "daysCount": 14},
+        }
+        assert _mount_server_is_right(body, revision)
+        assert "overwriteOwner" not in sent[0]["path"]
+        assert [line["path"] for line in site.requests("POST", "/cloudBrowser")] == [
+            "/api/v1/cloudBrowser" + ("?resetCache=true" if revision > "1.1-rev0" else ""),
+            "/api/v1/cloudBrowser/newFolder",
+        ]
+        assert SECRET_KEY not in log
+        assert _enabled_with_ours(site)
+
+
+def _mount_server_is_right(body: dict[str, Any], revision: str) -> bool:
+    """Look for the default mount server, in the form of the revision."""
+    sent = body.get("mountServer")
+    if revision == "1.3-rev2":
+        return sent is None
+    if revision < "1.3":
+        return sent is not None and set(sent) == {"mountServerId", "writeCacheFolder", "vPowerNFSEnabled"}
+    kind = "windows" if revision == "1.3-rev0" else "Windows"
+    return sent is not None and sent["mountServerSettingsType"] == kind and "windows" in sent
+
+
+def _enabled_with_ours(site: Site) -> bool:
+    return site.jobs() == {
+        "File server": True,
+        "Old intranet": False,
+        "Copy to the second site": True,
+        "Backup to Tokyo": True,
+    }
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_real_kill_between_real_calls(
+    tmp_path: Path, ca: SandboxCa, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SIGKILL at moments spread over the run, REST included; afterwards there is one of everything."""
+    killed = 0
+    for point in range(2, 200, 9):
+        folder = tmp_path / str(point)
+        folder.mkdir()
+        fresh = InMemoryS3(objects={"vbr-tokyo": {}})
+        with _site(folder, ca, fresh, monkeypatch, repository=REPOSITORY) as site:
+            child = os.fork()
+            if child == 0:
+                site.killed_at = point
+                site.client().run()
+                os._exit(0)
+            _pid, status = os.waitpid(child, 0)
+            result = site.client().run()
+            names = [one.name for one in site.vbr._server.repositories.all()]
+
+            assert result.exit_code == 0, (point, result.problems)
+            assert HOST.encode() in site.xml, point
+            assert site.service()["state"] == "running", point
+            assert _enabled_with_ours(site), point
+            assert names == ["Default Backup Repository", "Tokyo"], point
+            assert len(site.vbr._server.credentials.all()) == 1, point
+            assert not site.client().run().changed, point
+        if not os.WIFSIGNALED(status):
+            break
+        killed += 1
+    print(f"with REST: killed at {killed} points")
+
+    assert killed >= 5
