@@ -16,11 +16,14 @@ from contract import names
 from onprem_client import __version__, task_command
 from onprem_client.adoption import Goal, Wish
 from onprem_client.build import COMMIT
+from onprem_client.checks.check import failing
+from onprem_client.checks.network import SystemNetwork
 from onprem_client.client import Client
 from onprem_client.clock import SystemClock
 from onprem_client.configuration import Configuration, load
 from onprem_client.errors import (
     EXIT_DONE,
+    CheckFailedError,
     ClientError,
     NotConfirmedError,
     NotPublishedError,
@@ -42,7 +45,7 @@ PROGRAM = "vbr-privatelink"
 AnyClient = Client | ServicePointClient
 
 _PATIENCE_OF_A_LOOK = 5.0
-_LOOKING = ("plan", "status")
+_LOOKING = ("plan", "status", "doctor")
 # What may change the server leaves an entry in the log.
 _LOGGED = ("run", "apply", "undo")
 
@@ -51,6 +54,7 @@ COMMANDS = {
     "apply": "make this server back up through the published endpoint",
     "run": "what the scheduled task calls: recover, then apply if auto_apply is on, else say what waits",
     "undo": "go back to before the first apply, and hold the sites until the next `apply`",
+    "doctor": "look at everything that must be so for backups to go through the endpoint; changes nothing",
     "status": "show the configuration, the documents, the server and the journal",
 }
 
@@ -73,6 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command in _LOGGED:
             log = RunLog(configuration.state_folder)
         client = _client(configuration, options)
+        if options.command == "doctor":
+            return _doctor(client, as_json=options.json)
         if options.command == "status":
             _show_status(client.status(), as_json=options.json)
             return EXIT_DONE
@@ -109,6 +115,9 @@ def _client(configuration: Configuration, options: argparse.Namespace) -> AnyCli
         # Whoever only wants to look doesn't wait for a server that is being restarted.
         patience = _PATIENCE_OF_A_LOOK if options.command in _LOOKING else settings.answer_timeout
         vbr = reach(settings, secrets, clock, patience=patience)
+    network = None
+    if configuration.stand_in is None or configuration.aws.s3_proxy is not None:
+        network = SystemNetwork(proxy=configuration.aws.s3_proxy, ca_file=configuration.aws.ca_bundle)
     if configuration.strategy == "service-point" and vbr is not None:
         return ServicePointClient(
             configuration,
@@ -118,6 +127,7 @@ def _client(configuration: Configuration, options: argparse.Namespace) -> AnyCli
             lock=StateFolderLock(folder, ours=machine.is_ours(folder)),
             vbr=vbr,
             secrets=secrets,
+            network=network,
             take_ownership=take_ownership,
         )
     return Client(
@@ -127,9 +137,37 @@ def _client(configuration: Configuration, options: argparse.Namespace) -> AnyCli
         clock,
         vbr=vbr,
         secrets=secrets,
+        network=network,
         stop_running=getattr(options, "stop_running", False),
         take_ownership=take_ownership,
     )
+
+
+def _doctor(client: AnyClient, *, as_json: bool) -> int:
+    found = client.doctor()
+    code = CheckFailedError.exit_code if failing(checked for _site, checked in found) else EXIT_DONE
+    if as_json:
+        shown = [
+            {
+                "site": site,
+                "id": one.check.id,
+                "ok": one.finding.ok,
+                "detail": one.finding.detail,
+                "title": one.check.title,
+                "why": one.check.why,
+                "remedy": one.check.remedy,
+            }
+            for site, one in found
+        ]
+        print(json.dumps({"command": "doctor", "exit_code": code, "checks": shown}, indent=2))
+        return code
+    for site, one in found:
+        print(f"{f'site {site}' if site else 'server'}: {one}")
+        if one.finding.ok is False:
+            print(f"    should be: {one.check.title}")
+            print(f"    why: {one.check.why}")
+            print(f"    what to do: {one.check.remedy}")
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

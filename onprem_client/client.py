@@ -13,16 +13,24 @@ from contract import names
 from contract.documents import CheckResult, Outcome
 from onprem_client import report
 from onprem_client.adoption import Decision, Goal, Wish, decide
+from onprem_client.checks.check import Check, Checked, failing, look
+from onprem_client.checks.of_server import Region, others_check, region_checks, rest_check, service_check
+from onprem_client.checks.of_site import SiteChecks, document_check
+from onprem_client.checks.protocols import Network
 from onprem_client.clock import Clock
 from onprem_client.configuration import Configuration, Site
 from onprem_client.errors import (
     ChangedMeanwhileError,
+    CheckFailedError,
     ClientError,
     ConfigurationError,
     JobsDisabledError,
     NotConfirmedError,
+    NotPublishedError,
     OtherRepositoryError,
+    RepositoryError,
     ServiceNotRunningError,
+    VbrError,
 )
 from onprem_client.journal import Direction, Held, Journal, Memory, Pending
 from onprem_client.parameter_store import ParameterStore, ParameterStores
@@ -35,6 +43,7 @@ from onprem_client.resources.repository import Repositories
 from onprem_client.resources.service_restart import ServiceImage
 from onprem_client.resources.vbr_jobs import Quiesce, Work
 from onprem_client.result import NOT_BY_ITSELF, Confirm, Result
+from onprem_client.secret import Secret
 from onprem_client.site_repositories import RepositoryPlan, SiteRepositories
 from onprem_client.site_source import fetch
 from onprem_client.transaction import Transactions
@@ -82,11 +91,15 @@ class Client:
         *,
         vbr: Vbr | None = None,
         secrets: Secrets | None = None,
+        network: Network | None = None,
         stop_running: bool = False,
         take_ownership: bool = False,
     ) -> None:
         self._configuration = configuration
         self._vbr = vbr
+        self._secrets = secrets
+        self._network = network
+        self._looked: dict[names.SiteName, list[Checked]] = {}
         self._quiesce = None if vbr is None else self._quiesce_of(vbr, clock, stop_running=stop_running)
         self._repositories = (
             None
@@ -95,7 +108,7 @@ class Client:
                 Repositories(
                     vbr=vbr,
                     clock=clock,
-                    secret=lambda name: None if secrets is None else secrets.read(name),
+                    secret=self._secret,
                     take_ownership=take_ownership,
                 ),
                 configuration.sites,
@@ -187,6 +200,22 @@ class Client:
             after = replace(decision.memory_after, held={**memory.held, **held})
             decision = replace(decision, memory_after=after)
             return self._finish(journal, "undo", decision, confirm, notes=recovered)
+
+    def doctor(self) -> list[tuple[names.SiteName | None, Checked]]:
+        """Look at everything that must be so; changes nothing."""
+        journal = self._journal()
+        found: list[tuple[names.SiteName | None, Checked]] = []
+        for one in self._wishes(journal.memory, held_too=True):
+            checks: list[Check] = []
+            if one.published is None:
+                problem = one.problem or NotPublishedError(site=one.site, parameter="its document")
+                checks.append(document_check(problem))
+            else:
+                checks += self._site_checks(one).all()
+            region = self._region(one)
+            checks += [*region_checks(self._machine, region), others_check(self._vbr, region)]
+            found += [(one.site, checked) for checked in look(checks)]
+        return [*found, *((None, one) for one in look([service_check(self._machine), rest_check(self._vbr)]))]
 
     def status(self) -> dict[str, object]:
         """Return everything there is to know; what can't be read says why instead."""
@@ -297,6 +326,7 @@ class Client:
                 if with_vbr:
                     seen = self._look()
                     decision = self._without_strangers(decision, seen)
+                    self._check_before(decision)
             except ClientError as error:
                 problem = error
         if journal.pending is not None and isinstance(problem, ServiceNotRunningError):
@@ -338,6 +368,56 @@ class Client:
                 f"{', '.join(journal.aside.names) or 'none'}"
             )
         return tuple(notes)
+
+    # Checks.
+
+    def _secret(self, name: str) -> Secret | None:
+        return None if self._secrets is None else self._secrets.read(name)
+
+    def _site_checks(self, wish: Wish) -> SiteChecks:
+        if wish.published is None:
+            raise AssertionError("only a published document can be checked")
+        (site,) = (one for one in self._configuration.sites if one.name == wish.site)
+        return SiteChecks(
+            site=site,
+            published=wish.published,
+            network=self._network,
+            secret=self._secret,
+            clock=self._clock,
+            required=True,
+        )
+
+    def _region(self, wish: Wish) -> Region:
+        (site,) = (one for one in self._configuration.sites if one.name == wish.site)
+        document = None if wish.published is None else wish.published.document
+        follows = document is not None and wish.goal is Goal.ADOPT
+        served = () if document is None else (bucket.name for bucket in document.buckets)
+        return Region(
+            name=wish.region,
+            host=document.endpoint_host if document is not None and follows else None,
+            known_buckets=frozenset((*served, *site.acknowledged_buckets)),
+        )
+
+    def _check_before(self, decision: Decision) -> None:
+        """Look at what must be so before the service is restarted for it; raises CheckFailedError."""
+        moved = _moved(decision)
+        for wish in decision.wishes:
+            if wish.goal is Goal.ADOPT and wish.problem is None and wish.region in moved:
+                bad = failing(look(one for one in self._site_checks(wish).all() if one.required))
+                if bad:
+                    raise CheckFailedError(
+                        f"site {wish.site}: nothing was changed, because {'; '.join(map(str, bad))}; "
+                        "`doctor` says what to do"
+                    )
+
+    def _check_after(self, wish: Wish) -> list[Checked]:
+        """Look at what must be so before anybody may rely on it."""
+        checks = [
+            *self._site_checks(wish).all(),
+            *region_checks(self._machine, self._region(wish)),
+            service_check(self._machine),
+        ]
+        return look(one for one in checks if one.required)
 
     # VBR.
 
@@ -529,8 +609,29 @@ class Client:
         if failed is None and self._repositories is not None:
             untidy = self._repositories.carry_out(todo, journal)
             result = replace(result, changed=result.changed or (untidy is None and bool(todo.changes)))
-        untold = self._tell(journal, decision, failed, untidy=untidy)
-        return replace(result, problem=failed or untidy or untold)
+        news = [
+            self._confirmed(journal, one, decision)
+            for one in self._news(journal.memory, decision, failed, untidy=untidy)
+        ]
+        doubt = next((one.doubt for one in news if one.doubt is not None), None)
+        untold = self._tell(journal, news)
+        return replace(result, problem=failed or doubt or untidy or untold)
+
+    def _confirmed(self, journal: Journal, news: News, decision: Decision) -> News:
+        """Look before `adopted` is said for the first time: the cloud locks the bucket because of it."""
+        if news.outcome is not Outcome.ADOPTED or journal.memory.reported.get(news.site) == news.digest():
+            return news
+        (wish,) = (one for one in decision.wishes if one.site == news.site)
+        self._looked[news.site] = self._check_after(wish)
+        bad = failing(self._looked[news.site])
+        if not bad:
+            return news
+        doubt = CheckFailedError(
+            f"site {news.site} follows the endpoint, but {'; '.join(map(str, bad))}; `doctor` says what to do"
+        )
+        # The report's own words hold no detail that changes from run to run.
+        said = f"checks failed: {', '.join(one.check.id for one in bad)}"
+        return replace(news, outcome=Outcome.FAILED, error=said, doubt=doubt)
 
     def _prepared(
         self, journal: Journal, command: str, decision: Decision
@@ -545,6 +646,7 @@ class Client:
             seen = self._look()
             decision = self._without_strangers(decision, seen)
         if decision.changes_server:
+            self._check_before(decision)
             steps = self._steps(journal, self._pending(command, decision, image), decision, seen)
             said = self._warnings(decision, seen)
         return decision, steps, said, self._plan_repositories(journal, command, decision, seen)
@@ -589,11 +691,9 @@ class Client:
 
     # Telling.
 
-    def _tell(
-        self, journal: Journal, decision: Decision, failed: ClientError | None, *, untidy: ClientError | None
-    ) -> ClientError | None:
+    def _tell(self, journal: Journal, news: Sequence[News]) -> ClientError | None:
         return report.tell(
-            self._news(journal.memory, decision, failed, untidy=untidy),
+            news,
             journal,
             server=self._configuration.server,
             checks=self._checks,
@@ -622,7 +722,9 @@ class Client:
                     adopting=wish.goal is Goal.ADOPT,
                     outcome=outcome if problem is None else Outcome.FAILED,
                     error=None if problem is None else str(problem),
-                    repository_problem=untidy if wish.site in looked_at else None,
+                    repository_problem=_told(untidy, memory.reported.get(wish.site))
+                    if wish.site in looked_at
+                    else None,
                 )
             )
         told = {one.site for one in news}
@@ -662,7 +764,23 @@ class Client:
             CheckResult(id="region-file", ok=follows is news.adopting, detail=str(endpoints)),
             CheckResult(id="service", ok=state == "running", detail=str(state)),
             *repository,
+            *(
+                CheckResult(id=one.check.id, ok=one.finding.ok, detail=one.finding.detail)
+                for one in self._looked.get(news.site, ())
+                if one.finding.ok is not None and one.check.id not in _TOLD_ANYWAY
+            ),
         ]
+
+
+# The report says these in any case, also when nothing else was looked at.
+_TOLD_ANYWAY = ("registry-value", "region-file", "service")
+
+
+def _told(problem: ClientError | None, reported: str | None) -> ClientError | None:
+    """While VBR doesn't answer, what was reported of the repository stays as it was."""
+    if isinstance(problem, VbrError) and (reported or "").endswith(report.REPOSITORY_FAILS):
+        return RepositoryError(str(problem))
+    return problem
 
 
 def _moved(decision: Decision) -> set[names.Region]:

@@ -364,7 +364,7 @@ def _aws(top: _Table, file: Path, sources: dict[str, str]) -> Aws:
         ca_bundle=table.path("ca_bundle"),
         s3_proxy=table.text("s3_proxy"),
     )
-    if aws.s3_proxy is not None and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:-]+/?", aws.s3_proxy):
+    if aws.s3_proxy is not None and not re.fullmatch(r"http://[A-Za-z0-9.\[\]:-]+/?", aws.s3_proxy):
         raise table.refuse("s3_proxy", "must be written as http://host:port, without a name or a password")
     if aws.endpoint_url is not None and not aws.endpoint_url.startswith(("https://", "http://127.0.0.1:")):
         raise table.refuse("endpoint_url", "must begin with https://")

@@ -18,6 +18,8 @@ from onprem_client.errors import ClientError, CloudError, RepositoryError
 from onprem_client.journal import Journal
 from onprem_client.parameter_store import ParameterStore
 
+REPOSITORY_FAILS = " repository"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class News:
@@ -32,12 +34,14 @@ class News:
     outcome: Outcome
     error: str | None
     repository_problem: ClientError | None = None
+    doubt: ClientError | None = None
+    """Why it is `failed` though everything was done: a check that came out badly."""
 
     def digest(self) -> str:
         """Return a short text that changes when this is news again."""
         error = "" if self.error is None else hashlib.sha256(self.error.encode()).hexdigest()[:16]
         # That VBR doesn't answer just now is no news: the next run looks again.
-        repository = " repository" if isinstance(self.repository_problem, RepositoryError) else ""
+        repository = REPOSITORY_FAILS if isinstance(self.repository_problem, RepositoryError) else ""
         return f"{self.outcome} {self.vpc_endpoint_id} {self.document_meaning} {error}".strip() + repository
 
 

@@ -13,9 +13,19 @@ from contract import names
 from contract.documents import CheckResult, Outcome
 from onprem_client import report
 from onprem_client.adoption import Goal, Wish
+from onprem_client.checks.check import Checked, look
+from onprem_client.checks.of_server import rest_check
+from onprem_client.checks.of_site import SiteChecks, document_check
+from onprem_client.checks.protocols import Network
 from onprem_client.clock import Clock
 from onprem_client.configuration import Configuration, Site
-from onprem_client.errors import ClientError, ConfigurationError, ManualStepsError, NotConfirmedError
+from onprem_client.errors import (
+    ClientError,
+    ConfigurationError,
+    ManualStepsError,
+    NotConfirmedError,
+    NotPublishedError,
+)
 from onprem_client.journal import Held, Journal, Memory
 from onprem_client.parameter_store import ParameterStore, ParameterStores
 from onprem_client.report import News
@@ -43,6 +53,7 @@ class ServicePointClient:
         lock: Lock,
         vbr: Vbr,
         secrets: Secrets,
+        network: Network | None = None,
         take_ownership: bool = False,
     ) -> None:
         self._configuration = configuration
@@ -52,6 +63,8 @@ class ServicePointClient:
         self._files = files
         self._lock = lock
         self._vbr = vbr
+        self._secrets = secrets
+        self._network = network
         self._repositories = SiteRepositories(
             Repositories(vbr=vbr, clock=clock, secret=secrets.read, take_ownership=take_ownership),
             configuration.sites,
@@ -101,6 +114,27 @@ class ServicePointClient:
                 return replace(result, problem=NotConfirmedError("not confirmed: nothing was changed"))
             journal.commit(replace(journal.memory, held=held))
             return replace(result, changed=True)
+
+    def doctor(self) -> list[tuple[names.SiteName | None, Checked]]:
+        """Look at everything that can be seen from this host, which need not be the one that backs up."""
+        memory = self._journal().memory
+        found: list[tuple[names.SiteName | None, Checked]] = []
+        for site in self._configuration.sites:
+            wish = wish_of(site, self._store(site.region), held=site.name in memory.held, held_too=True)
+            if wish.published is None:
+                problem = wish.problem or NotPublishedError(site=site.name, parameter="its document")
+                checks = [document_check(problem)]
+            else:
+                checks = SiteChecks(
+                    site=site,
+                    published=wish.published,
+                    network=self._network,
+                    secret=self._secrets.read,
+                    clock=self._clock,
+                    required=False,
+                ).all()
+            found += [(site.name, checked) for checked in look(checks)]
+        return [*found, *((None, checked) for checked in look([rest_check(self._vbr)]))]
 
     def status(self) -> dict[str, object]:
         """Return everything there is to know; what can't be read says why instead."""

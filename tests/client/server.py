@@ -17,6 +17,7 @@ from typing import Any, Self, cast
 from contract import names
 from contract.documents import EndpointDocument, EndpointState, RepositoryBucket
 from onprem_client.adoption import Wish
+from onprem_client.checks.protocols import Network
 from onprem_client.client import Client
 from onprem_client.configuration import Configuration, load
 from onprem_client.errors import CloudError, ServerError
@@ -287,6 +288,7 @@ class Server:
     configuration: Configuration
     vbr: Vbr | None = None
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
+    network: Network | None = None
     stop_running: bool = False
     take_ownership: bool = False
 
@@ -298,6 +300,7 @@ class Server:
             self.clock,
             vbr=self._vbr(),
             secrets=self.secrets,
+            network=self.network,
             stop_running=self.stop_running,
             take_ownership=self.take_ownership,
         )

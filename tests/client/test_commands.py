@@ -754,6 +754,7 @@ def test_a_report_tells_what_was_checked(server: Server) -> None:
         ("registry-value", True),
         ("region-file", True),
         ("service", True),
+        ("document", True),
     ]
 
 

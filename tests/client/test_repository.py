@@ -231,7 +231,7 @@ def test_vbr_that_is_down_is_no_news_for_a_server_that_has_adopted(server: Memor
     result = server.run()
 
     assert result.exit_code == 18
-    assert server.parameters.outcomes() == ["adopted", "adopted"]
+    assert server.parameters.outcomes() == ["adopted"]
 
 
 def test_undo_leaves_the_repository(server: Memory) -> None:
