@@ -1,5 +1,6 @@
 """client.toml: what is accepted, and what is refused with a sentence that names the key and the fix."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -65,6 +66,20 @@ def test_every_value_is_shown_with_where_it_came_from(tmp_path: Path) -> None:
     assert configuration.sources["site[0].repository.access_key_id"] == file
     assert configuration.sources["site[0].repository.name"] == "default"
     assert configuration.sources["vbr.user"] == file
+
+
+def test_every_setting_of_the_example_is_a_real_one(tmp_path: Path) -> None:
+    """What is commented out there is what people uncomment; and nothing that exists is left out."""
+    example = (Path(onprem_client.__file__).parent / "client.example.toml").read_text()
+    # Files that exist nowhere here, and one of two settings that exclude each other.
+    kept = [
+        line for line in example.splitlines() if not re.match("# (ca_file|ca_bundle|credentials_file) ", line)
+    ]
+    text = re.sub(r"(?m)^# (\[[a-z_.]+\]|[a-z_0-9]+ = .*)$", r"\1", "\n".join(kept))
+    configuration = load(_write(tmp_path, text))
+    left_out = {key for key, source in configuration.sources.items() if source in ("default", "not set")}
+
+    assert left_out == {"vbr.ca_file", "aws.ca_bundle", "aws.credentials_file"}
 
 
 def test_a_byte_order_mark_is_fine(tmp_path: Path) -> None:
