@@ -9,67 +9,47 @@ import os
 import stat
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from onprem_client.errors import ServerError
 
 STAGED_SUFFIX = ".vbr-privatelink-staged"
 
+T = TypeVar("T")
+
 if sys.platform == "win32":
-    import ctypes
-    from ctypes import wintypes
+    from onprem_client.windows.permissions import copy_access
 
     _PATIENCE = 10.0
-    # Access denied, sharing and lock violation, unable to remove the replaced file: somebody has it open.
-    _HELD_OPEN = {5, 32, 33, 1175}
-    _SHARED_WITH_NOBODY = {32, 33}
-    # The replaced file is gone and the new one still has its staged name.
-    _UNABLE_TO_MOVE_REPLACEMENT = 1176
-
-    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-    _ReplaceFileW = _kernel32.ReplaceFileW
-    _ReplaceFileW.argtypes = [
-        wintypes.LPCWSTR,
-        wintypes.LPCWSTR,
-        wintypes.LPCWSTR,
-        wintypes.DWORD,
-        wintypes.LPVOID,
-        wintypes.LPVOID,
-    ]
-    _ReplaceFileW.restype = wintypes.BOOL
+    _PATIENCE_TO_READ = 2.0
 
     def _replace(staged: Path, path: Path) -> None:
-        """ReplaceFileW gives the new content the old file's security descriptor and attributes."""
-        deadline = time.monotonic() + _PATIENCE
-        pause = 0.05
-        while path.exists():
-            if _ReplaceFileW(str(path), str(staged), None, 0, None, None):
-                return
-            code = ctypes.get_last_error()
-            if code == _UNABLE_TO_MOVE_REPLACEMENT:
-                break
-            if code not in _HELD_OPEN or time.monotonic() > deadline:
-                raise ctypes.WinError(code)
-            time.sleep(pause)
-            pause = min(pause * 2, 1.0)
-        staged.replace(path)
+        """One step, unlike ReplaceFileW, which leaves a moment without any file and needs two."""
+        _patiently(lambda: staged.replace(path), seconds=_PATIENCE)
 
     def _read(path: Path) -> bytes:
-        """Read; somebody who has it open for himself alone gets the same patience as with a replacement."""
-        deadline = time.monotonic() + _PATIENCE
+        return _patiently(path.read_bytes, seconds=0 if path.is_dir() else _PATIENCE_TO_READ)
+
+    def _patiently(attempt: Callable[[], T], *, seconds: float) -> T:
+        """Try again while somebody has the file open; Windows calls that a lack of permission."""
+        deadline = time.monotonic() + seconds
+        pause = 0.05
         while True:
             try:
-                return path.read_bytes()
-            except PermissionError as error:
-                if error.winerror not in _SHARED_WITH_NOBODY or time.monotonic() > deadline:
+                return attempt()
+            except PermissionError:
+                if time.monotonic() >= deadline:
                     raise
-            time.sleep(0.1)
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
 
-    def _like(_staged: Path, path: Path) -> None:
+    def _like(staged: Path, path: Path) -> None:
         """
-        Refuse a read-only target now, before anything is stopped; somebody meant that.
+        Give the staged file the target's access list: by itself it has the folder's.
 
-        There is nothing else to do: ReplaceFileW keeps the target's permissions.
+        A read-only target is refused now, before anything is stopped; somebody meant that.
         """
         try:
             attributes = path.stat().st_file_attributes
@@ -77,6 +57,7 @@ if sys.platform == "win32":
             return
         if attributes & stat.FILE_ATTRIBUTE_READONLY:
             raise PermissionError(0, f"{path.name} is read-only; clear that attribute")
+        copy_access(path, staged)
 
 else:
 

@@ -9,6 +9,7 @@ SYSTEM, write what they like: so an open folder is closed, or refused, before an
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -52,9 +53,10 @@ if sys.platform == "win32":
     _FOLDER = "O:BAD:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
     _FILE = "O:BAD:P(A;;FA;;;SY)(A;;FA;;;BA)"
 
-    _OWNER_AND_LIST = 0x1 | 0x4
+    _OWNER_ONLY = 0x1
+    _LIST = 0x4
     _PROTECTED_LIST = 0x80000000
-    _FILE_OBJECT = 1
+    _UNPROTECTED_LIST = 0x20000000
     _REVISION = 1
     _ALREADY_EXISTS = 183
     _INVALID_OWNER = 1307
@@ -119,30 +121,8 @@ if sys.platform == "win32":
         wintypes.DWORD,
         ctypes.POINTER(wintypes.DWORD),
     ]
-    _GetOwner = _advapi32.GetSecurityDescriptorOwner
-    _GetOwner.argtypes = [
-        wintypes.LPVOID,
-        ctypes.POINTER(wintypes.LPVOID),
-        ctypes.POINTER(wintypes.BOOL),
-    ]
-    _GetList = _advapi32.GetSecurityDescriptorDacl
-    _GetList.argtypes = [
-        wintypes.LPVOID,
-        ctypes.POINTER(wintypes.BOOL),
-        ctypes.POINTER(wintypes.LPVOID),
-        ctypes.POINTER(wintypes.BOOL),
-    ]
-    _SetNamedSecurityInfoW = _advapi32.SetNamedSecurityInfoW
-    _SetNamedSecurityInfoW.argtypes = [
-        wintypes.LPWSTR,
-        wintypes.INT,
-        wintypes.DWORD,
-        wintypes.LPVOID,
-        wintypes.LPVOID,
-        wintypes.LPVOID,
-        wintypes.LPVOID,
-    ]
-    _SetNamedSecurityInfoW.restype = wintypes.DWORD
+    _SetFileSecurityW = _advapi32.SetFileSecurityW
+    _SetFileSecurityW.argtypes = [wintypes.LPCWSTR, wintypes.DWORD, wintypes.LPVOID]
     _OpenProcessToken = _advapi32.OpenProcessToken
     _OpenProcessToken.argtypes = [wintypes.HANDLE, wintypes.DWORD, ctypes.POINTER(wintypes.HANDLE)]
     _GetTokenInformation = _advapi32.GetTokenInformation
@@ -188,19 +168,22 @@ if sys.platform == "win32":
                 return False
             raise error
 
-    def _close_folder(folder: Path) -> None:
-        with _Descriptor(_FOLDER) as descriptor:
-            code = _SetNamedSecurityInfoW(
-                str(folder),
-                _FILE_OBJECT,
-                _OWNER_AND_LIST | _PROTECTED_LIST,
-                descriptor.owner(),
-                None,
-                descriptor.access_list(),
-                None,
-            )
-        if code:
-            raise ctypes.WinError(code)
+    def copy_access(source: Path, target: Path) -> None:
+        """Give *target* the access list of *source*, and its owner where we may."""
+        wanted = _descriptor_of(source)
+        if wanted == _descriptor_of(target):
+            return
+        _set(target, wanted, _LIST | (_PROTECTED_LIST if "D:P" in wanted else _UNPROTECTED_LIST))
+        with suppress(OSError):
+            _set(target, wanted, _OWNER_ONLY)
+
+    def _close(path: Path) -> None:
+        _set(path, _FOLDER if path.is_dir() else _FILE, _OWNER_ONLY | _LIST | _PROTECTED_LIST)
+
+    def _set(path: Path, text: str, what: int) -> None:
+        with _Descriptor(text) as descriptor:
+            if not _SetFileSecurityW(str(path), what, descriptor.pointer):
+                raise _last_error()
 
     def _who_may_write(folder: Path) -> tuple[str, ...]:
         return others_with_access(folder)
@@ -213,41 +196,27 @@ if sys.platform == "win32":
         """A security descriptor made from its text form, freed when the block ends."""
 
         def __init__(self, text: str) -> None:
-            self._pointer = wintypes.LPVOID()
-            if not _FromText(text, _REVISION, ctypes.byref(self._pointer), None):
+            self.pointer = wintypes.LPVOID()
+            if not _FromText(text, _REVISION, ctypes.byref(self.pointer), None):
                 raise _last_error()
 
         def __enter__(self) -> Self:
             return self
 
         def __exit__(self, *_error: object) -> None:
-            _LocalFree(self._pointer)
+            _LocalFree(self.pointer)
 
         def attributes(self) -> _Attributes:
-            return _Attributes(ctypes.sizeof(_Attributes), self._pointer, False)
-
-        def owner(self) -> wintypes.LPVOID:
-            owner, by_default = wintypes.LPVOID(), wintypes.BOOL()
-            if not _GetOwner(self._pointer, ctypes.byref(owner), ctypes.byref(by_default)):
-                raise _last_error()
-            return owner
-
-        def access_list(self) -> wintypes.LPVOID:
-            present, found, by_default = wintypes.BOOL(), wintypes.LPVOID(), wintypes.BOOL()
-            if not _GetList(
-                self._pointer, ctypes.byref(present), ctypes.byref(found), ctypes.byref(by_default)
-            ):
-                raise _last_error()
-            return found
+            return _Attributes(ctypes.sizeof(_Attributes), self.pointer, False)
 
     def _descriptor_of(path: Path) -> str:
         size = wintypes.DWORD()
-        _GetFileSecurityW(str(path), _OWNER_AND_LIST, None, 0, ctypes.byref(size))
+        _GetFileSecurityW(str(path), _OWNER_ONLY | _LIST, None, 0, ctypes.byref(size))
         descriptor = ctypes.create_string_buffer(size.value)
-        if not _GetFileSecurityW(str(path), _OWNER_AND_LIST, descriptor, size, ctypes.byref(size)):
+        if not _GetFileSecurityW(str(path), _OWNER_ONLY | _LIST, descriptor, size, ctypes.byref(size)):
             raise _last_error()
         text = wintypes.LPWSTR()
-        if not _ToText(descriptor, _REVISION, _OWNER_AND_LIST, ctypes.byref(text), None):
+        if not _ToText(descriptor, _REVISION, _OWNER_ONLY | _LIST, ctypes.byref(text), None):
             raise _last_error()
         return _taken(text)
 
@@ -306,8 +275,8 @@ else:
             return False
         return True
 
-    def _close_folder(folder: Path) -> None:
-        folder.chmod(0o700)
+    def _close(path: Path) -> None:
+        path.chmod(0o700 if path.is_dir() else 0o600)
 
     def _who_may_write(folder: Path) -> tuple[str, ...]:
         return () if folder.stat().st_mode & 0o022 == 0 else ("its group or everyone",)
@@ -320,26 +289,36 @@ def ensure_private_folder(folder: Path, *, ours: bool) -> None:
     """
     Make *folder* so that nobody else may put anything into it; raises ServerError.
 
-    `ours` says that the folder belongs to this program alone, so that an open one may be closed. Any other is
-    refused: it may hold what somebody else needs. What strangers have put into an open folder is never used.
+    `ours` says that the folder belongs to this program alone, so that an open one may be closed, with all that
+    is in it. Any other is refused: it may hold what somebody else needs. What strangers have put there while it
+    was open is never used.
     """
     try:
         if _create_private_folder(folder):
             return
         others = _who_may_write(folder)
-        if not others:
-            return
-        if not ours:
+        if others and not ours:
             raise ServerError(
                 f"{folder} is open to others ({', '.join(others)}), who could plant what this program "
                 f"believes; close it, then try again: {how_to_close(folder)}"
             )
-        for entry in sorted(folder.iterdir()):
-            if _owned_by_strangers(entry):
-                raise ServerError(
-                    f"{entry} belongs to somebody who is not an administrator; look at it, then remove it or "
-                    f"take it over: {how_to_close(entry)}"
-                )
-        _close_folder(folder)
+        _refuse_what_strangers_own(folder)
+        if others:
+            _close(folder)
+            _refuse_what_strangers_own(folder)
+            for entry in folder.rglob("*"):
+                _close(entry)
     except OSError as error:
         raise ServerError(f"{folder} can't be closed to others: {error.strerror}") from error
+
+
+def _refuse_what_strangers_own(folder: Path) -> None:
+    for entry in sorted(folder.iterdir()):
+        if _owned_by_strangers(entry):
+            raise ServerError(
+                f"{entry} belongs to somebody who is not an administrator; look at it, then remove it or take "
+                f"it over: {how_to_close(entry)}"
+            )
+        # Asked only now: a link of a stranger to a folder has been refused.
+        if entry.is_dir() and not entry.is_symlink():
+            _refuse_what_strangers_own(entry)

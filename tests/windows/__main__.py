@@ -9,6 +9,9 @@ import sys
 import time
 
 from sandbox.aws import EmbeddedAws, EmbeddedAwsOptions
+from sandbox.certificates import SandboxCa
+from tests.client.stand_in_vbr import stand_in_vbr
+from tests.sandbox.vbr.in_memory_s3 import InMemoryS3
 from tests.windows.rig import ROOT, Rig, RigError, windows_path
 
 SECONDS = 280.0
@@ -39,12 +42,20 @@ def main(arguments: list[str]) -> int:
 
 
 def _test(rig: Rig, more: list[str]) -> int:
-    with EmbeddedAws(EmbeddedAwsOptions(state=rig.drive / "aws")) as aws:
+    ca = SandboxCa(rig.drive / "ca")
+    with (
+        EmbeddedAws(EmbeddedAwsOptions(state=rig.drive / "aws"), authority=ca) as aws,
+        stand_in_vbr(rig.drive / "vbr", ca, InMemoryS3()) as vbr,
+    ):
         outside = {
-            "endpoint_url": aws.endpoint_url,
-            "ca_file": windows_path(aws.ca_file),
+            "ca_file": windows_path(ca.file),
+            "aws_url": aws.endpoint_url,
             "access_key_id": aws.administrator.access_key_id,
             "secret_access_key": aws.administrator.secret_access_key,
+            "vbr_url": vbr.url,
+            "vbr_user": vbr.user,
+            "vbr_password": vbr.password,
+            "vbr_requests": windows_path(rig.drive / "vbr" / "requests.jsonl"),
         }
         (rig.drive / "outside.json").write_text(json.dumps(outside))
         # Not the cache: it would be the checkout's. Not the conftest above: it is for Linux.
