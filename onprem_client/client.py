@@ -512,12 +512,18 @@ class Client:
         core = self._transactions.changes(
             pending, memory=decision.memory_before, before_stop=journal.service_will_stop
         )
-        if self._quiesce is None or seen is None:
+        quiesce = self._quiesce
+        if quiesce is None or seen is None:
             return Steps(pending=pending, changes=tuple(core), afterwards=())
+        window, now = self._configuration.window, self._clock.local()
+        if pending.command == "run" and window is not None and window.is_open(now):
+            # The restart belongs into the window: what isn't drained when it closes waits for the next one.
+            left = (window.closes(now) - now).total_seconds()
+            quiesce = replace(quiesce, drain_timeout=min(quiesce.drain_timeout, left))
         return Steps(
             pending=pending,
-            changes=(*self._quiesce.before(seen.work, journal), *core),
-            afterwards=(self._quiesce.after(seen.work, journal),),
+            changes=(*quiesce.before(seen.work, journal), *core),
+            afterwards=(quiesce.after(seen.work, journal),),
         )
 
     def _warnings(self, decision: Decision, seen: Seen | None) -> tuple[str, ...]:

@@ -337,7 +337,7 @@ def _vbr(top: _Table) -> VbrSettings | None:
         fingerprint=None if pin is None else fingerprint(pin),
         answer_timeout=table.seconds("answer_timeout", default=180),
         configuration_backup=table.yes_or_no("configuration_backup", default=True),
-        drain_timeout=table.seconds("drain_timeout", default=3600, longest=LONGEST_DRAIN),
+        drain_timeout=table.seconds("drain_timeout", default=1800, longest=LONGEST_DRAIN),
         stop_running=table.yes_or_no("stop_running", default=False),
         unseen_work=table.text("unseen_work", default=UNSEEN_WORK[0], origin="default") or "",
     )

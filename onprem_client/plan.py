@@ -17,10 +17,11 @@ from onprem_client.errors import (
     JobsDisabledError,
     RepositoryError,
     RollbackError,
+    SecretError,
 )
 
 # These say what an operator must know better than "a change failed" does.
-_SAY_IT_THEMSELVES = (BusyError, JobsDisabledError, RepositoryError)
+_SAY_IT_THEMSELVES = (BusyError, JobsDisabledError, RepositoryError, SecretError)
 
 
 def _nothing() -> None:

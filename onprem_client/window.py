@@ -30,6 +30,11 @@ class Window:
         today = datetime.combine(now.date(), self.start)
         return today if today > now else today + timedelta(days=1)
 
+    def closes(self, now: datetime) -> datetime:
+        """Return when it closes; *now* is inside."""
+        today = datetime.combine(now.date(), self.end)
+        return today if today > now else today + timedelta(days=1)
+
     def __str__(self) -> str:
         return f"{self.start:%H:%M}-{self.end:%H:%M}"
 

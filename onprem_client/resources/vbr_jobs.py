@@ -18,7 +18,7 @@ from onprem_client.veeam.protocols import Job, Session, Vbr
 
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
-_BACKUP_SECONDS = 1800.0
+_BACKUP_SECONDS = 900.0
 # A session may be between two states at the very moment of a look.
 _QUIET_LOOKS = 2
 _SHOWN = 10

@@ -28,8 +28,9 @@ else:
 
     def _real() -> tuple[Registry, Services]:
         raise ConfigurationError(
-            'strategy "regions-file" needs the Windows VBR server: run the client there (to try it out '
-            "against a stand-in, name its files under [stand_in])"
+            'strategy "regions-file" needs the Windows VBR server: run the client there, or use strategy = '
+            '"service-point", which works from any host (to try it out against a stand-in, name its files '
+            "under [stand_in])"
         )
 
 

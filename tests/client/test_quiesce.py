@@ -88,7 +88,7 @@ def test_plan_says_what_would_be_done_and_what_it_could_not_see(server: Memory) 
 
     assert said[0] == "backup of VBR's configuration: absent -> made"
     assert said[1] == "jobs Job j1, Job j2: enabled -> disabled"
-    assert said[2].startswith("running work: nightly (BackupJob, Working) -> none, within 3600 s")
+    assert said[2].startswith("running work: nightly (BackupJob, Working) -> none, within 1800 s")
     assert any("does not show tape jobs" in line for line in result.notes)
     assert str(result.changes[-1]) == "jobs Job j1, Job j2: disabled -> enabled"
     assert _as_before(server)
@@ -121,8 +121,8 @@ def test_work_that_never_ends_leaves_everything_as_it_was(server: Memory) -> Non
 
     assert isinstance(result.problem, BusyError)
     assert result.exit_code == 19
-    assert "still running after 3600 s: nightly" in str(result.problem)
-    assert server.clock.monotonic() > 3600
+    assert "still running after 1800 s: nightly" in str(result.problem)
+    assert server.clock.monotonic() > 1800
     assert _as_before(server)
     assert server.parameters.outcomes() == ["failed"]
 
@@ -351,6 +351,19 @@ def test_after_the_window_of_today_comes_the_one_of_tomorrow(tmp_path: Path) -> 
     _at(server, 2, 30)
 
     assert "until 2026-02-01 01:00" in " ".join(server.run().notes)
+
+
+def test_the_restart_does_not_fall_out_of_the_window(tmp_path: Path) -> None:
+    """What isn't drained at four in the morning waits for the next night."""
+    server = memory_server(tmp_path, more='window = "22:00-04:00"\n', rest=True)
+    server.fake_vbr.running = [Running("nightly", "j1", looks=None)]
+    _at(server, 3, 55)
+    result = server.run()
+
+    assert result.exit_code == 19
+    assert "still running after 300 s" in str(result.problem)
+    assert 300 <= server.clock.monotonic() < 400
+    assert _as_before(server)
 
 
 def test_a_person_does_not_wait_for_the_window(tmp_path: Path) -> None:

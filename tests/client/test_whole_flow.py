@@ -191,7 +191,9 @@ def test_a_job_that_never_drains_leaves_everything_as_it_was(
     tmp_path: Path, ca: SandboxCa, s3: InMemoryS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And with consent it is stopped: with grace, which it ignores, then without."""
-    with _site(tmp_path, ca, s3, monkeypatch, backup_interval=0.02) as site:
+    with _site(
+        tmp_path, ca, s3, monkeypatch, backup_interval=0.02, more="[service]\nstop_timeout = 20\n"
+    ) as site:
         site.vbr.inject(Faults(endless_jobs=("File server",)))
         before, starts = site.xml, site.service()["starts"]
         while not [each for each in site.vbr._server.sessions.newest_first() if each.name == "File server"]:
