@@ -5,8 +5,11 @@ In memory for the decisions, and against the stand-in, which has no region file 
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -16,6 +19,7 @@ from onprem_client.result import Result
 from onprem_client.secret import Secret, repository_secret
 from onprem_client.service_point import ServicePointClient
 from onprem_client.veeam.protocols import Vbr
+from onprem_client.windows.protocols import Files
 from sandbox.certificates import SandboxCa
 from sandbox.vbr.revisions import REVISIONS
 from tests.client.fake_vbr import INFO, FakeVbr
@@ -28,6 +32,7 @@ from tests.client.server import (
     FakeLock,
     FakeParameters,
     FakeSecrets,
+    Watched,
     document,
 )
 from tests.client.stand_in_vbr import HastyClock, stand_in_vbr, vbr_of
@@ -44,6 +49,7 @@ class Remote:
 
     def __init__(self, folder: Path, vbr: Vbr, *, auto_apply: bool = True) -> None:
         self.vbr = vbr
+        self.watch: Callable[[str, str], None] | None = None
         self.files = FakeFiles()
         self.parameters = FakeParameters()
         self.parameters.publish(document())
@@ -60,13 +66,16 @@ class Remote:
         self.configuration = load(file)
 
     def client(self) -> ServicePointClient:
+        files, vbr = cast("Files", self.files), self.vbr
+        if self.watch is not None:
+            files, vbr = cast("Files", Watched(files, self.watch)), cast("Vbr", Watched(vbr, self.watch))
         return ServicePointClient(
             self.configuration,
             lambda _region: self.parameters,
             self.clock,
-            files=self.files,
+            files=files,
             lock=FakeLock(),
-            vbr=self.vbr,
+            vbr=vbr,
             secrets=self.secrets,
         )
 
@@ -219,6 +228,54 @@ def test_status_shows_what_goes_through_an_endpoint(remote: Remote) -> None:
 
     assert status["server"]["vbr"]["platform"] == "Linux"
     assert status["server"]["vbr"]["through_endpoints"] == [f"Tokyo: {HOST}"]
+
+
+class _Killed(BaseException):
+    """The program ends here; nothing in the client may catch it."""
+
+
+def _watched(folder: Path, on_change: Callable[[str, str], None]) -> Remote:
+    remote = Remote(folder, FakeVbr())
+    remote.watch = on_change
+    return remote
+
+
+def test_killed_anywhere_the_next_run_ends_with_one_repository(tmp_path: Path) -> None:
+    """Nothing is journaled but what was seen to be right: the next run finds what there is."""
+    heard: list[str] = []
+    _watched(tmp_path, lambda when, what: heard.append(f"{when} {what}")).run()
+    for point in range(len(heard)):
+        moments = count()
+
+        def kill(_when: str, _what: str, *, at: int = point, moments: "count[int]" = moments) -> None:
+            if next(moments) == at:
+                raise _Killed
+
+        remote = _watched(tmp_path, kill)
+        with pytest.raises(_Killed):
+            remote.run()
+        remote.watch = None
+        result = remote.run()
+        vbr = remote.vbr
+        assert isinstance(vbr, FakeVbr)
+
+        assert result.exit_code == 0, (point, result.problems)
+        assert [one.name for one in vbr.found] == ["Tokyo"], point
+        assert len(vbr.keys) == 1, point
+        assert not remote.run().changed, point
+    print(f"service point: killed at {len(heard)} points")
+
+    assert len(heard) >= 12
+
+
+def test_doctor_looks_at_what_can_be_seen_from_here(remote: Remote) -> None:
+    """Nothing is required: this host need not be the one that backs up."""
+    checked = {one.check.id: one for _site, one in remote.client().doctor()}
+
+    assert checked["rest"].finding.ok is True
+    assert checked["document"].finding.ok is True
+    assert checked["tcp"].finding.ok is None
+    assert not checked["tcp"].check.required
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
