@@ -7,7 +7,7 @@ PACKAGES := contract lambdas stacks onprem_client sandbox tests
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
 
-.PHONY: help demo test check synth sandbox lock clean
+.PHONY: help demo demo-lifecycle test test-windows check synth sandbox dist lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -15,14 +15,20 @@ help: ## list the commands
 demo: .venv/installed ## tell the whole story on an embedded AWS and a stand-in VBR server
 	@$(BIN)/python -m sandbox demo
 
+demo-lifecycle: .venv/installed ## tell what happens to a site over the years
+	@$(BIN)/python -m sandbox demo-lifecycle
+
 test: .venv/installed ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-windows: .venv/installed ## run the client on a real Windows Python, inside wine (installs it; needs root once)
+	@$(BIN)/python -m tests.windows test
 
 check: .venv/installed ## lint, types, template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform win32 onprem_client contract
+	$(BIN)/mypy --platform win32 onprem_client contract tests/windows
 	$(MAKE) --no-print-directory synth
 	$(BIN)/cfn-lint cdk.out/*.template.json
 
@@ -33,14 +39,19 @@ synth: .venv/installed ## synthesize the stack into cdk.out, with cdk-nag
 sandbox: .venv/installed ## keep an embedded AWS and a stand-in VBR server running in .sandbox
 	@$(BIN)/python -m sandbox up --state .sandbox
 
+dist: .venv/installed ## build the client's wheel, and its Windows folder inside wine, into dist
+	@PYTHONPATH=. $(BIN)/python packaging/dist.py
+
 lock: .venv/installed ## lock the dependencies again after a change of requirements*.in
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-dev.in \
 	  -c requirements.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-uv.in -o requirements-uv.txt
+	$(BIN)/uv pip compile -q --generate-hashes --python-platform windows --python-version 3.11 \
+	  requirements-windows.in -c requirements-dev.txt -o requirements-windows.txt
 
 clean: ## remove everything that the other commands made
-	rm -rf .venv cdk.out .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv cdk.out .sandbox .windows dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/installed: requirements-dev.txt requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -289,9 +289,9 @@ def ensure_private_folder(folder: Path, *, ours: bool) -> None:
     """
     Make *folder* so that nobody else may put anything into it; raises ServerError.
 
-    `ours` says that the folder belongs to this program alone, so that an open one may be closed, with all that
-    is in it. Any other is refused: it may hold what somebody else needs. What strangers have put there while it
-    was open is never used.
+    `ours` says that the folder belongs to this program alone, so that an open one may be closed, with all
+    that is in it. Any other is refused: it may hold what somebody else needs. What strangers have put there
+    while it was open is never used.
     """
     try:
         if _create_private_folder(folder):
@@ -316,8 +316,8 @@ def _refuse_what_strangers_own(folder: Path) -> None:
     for entry in sorted(folder.iterdir()):
         if _owned_by_strangers(entry):
             raise ServerError(
-                f"{entry} belongs to somebody who is not an administrator; look at it, then remove it or take "
-                f"it over: {how_to_close(entry)}"
+                f"{entry} belongs to somebody who is not an administrator; look at it, then remove it or "
+                f"take it over: {how_to_close(entry)}"
             )
         # Asked only now: a link of a stranger to a folder has been refused.
         if entry.is_dir() and not entry.is_symlink():

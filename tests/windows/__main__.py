@@ -3,9 +3,12 @@ python -m tests.windows test [ARGUMENTS]      run tests/windows on a Windows Pyt
 python -m tests.windows python ARGUMENTS      run the Windows Python
 """
 
+import sys
+
+assert sys.platform != "win32"  # Wine is for Linux; so mypy knows it, too.
+
 import json
 import signal
-import sys
 import time
 
 from sandbox.aws import EmbeddedAws, EmbeddedAwsOptions
@@ -50,6 +53,7 @@ def _test(rig: Rig, more: list[str]) -> int:
         outside = {
             "ca_file": windows_path(ca.file),
             "aws_url": aws.endpoint_url,
+            "aws_proxy": aws.proxy_url,
             "access_key_id": aws.administrator.access_key_id,
             "secret_access_key": aws.administrator.secret_access_key,
             "vbr_url": vbr.url,

@@ -131,7 +131,7 @@ class BackupServer:
         return [{**(one := json.loads(line)), "xml": base64.b64decode(one["xml"])} for line in lines]
 
     def state(self, name: str) -> int:
-        return self._with(name, win32service.QueryServiceStatus)[1]
+        return int(self._with(name, win32service.QueryServiceStatus)[1])
 
     def states(self) -> dict[str, int]:
         return {name: self.state(name) for name in SERVICES}

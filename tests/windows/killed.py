@@ -75,7 +75,11 @@ def without_network(point: int | None) -> Iterator[None]:
         return watcher
 
     real = machine.machine
-    with mock.patch.object(machine, "machine", watched), mock.patch.object(cli, "SsmParameters", parameters):
+    with (
+        mock.patch.object(machine, "machine", watched),
+        mock.patch.object(cli, "SsmParameters", parameters),
+        mock.patch.object(cli, "SystemNetwork", return_value=None),
+    ):
         yield
 
 

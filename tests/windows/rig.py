@@ -5,13 +5,16 @@ The machine is made once, kept in .windows/ as long as what it is made of stays 
 run, so that no run finds what another left. Wine comes from Debian, which needs root the first time.
 """
 
+import sys
+
+assert sys.platform != "win32"  # Wine is for Linux; so mypy knows it, too.
+
 import contextlib
 import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import threading
@@ -76,23 +79,39 @@ class Rig:
 
     def python(self, arguments: Sequence[str], *, seconds: float, folder: Path = ROOT) -> int:
         """Run the Windows Python, let it print as it goes, and return its exit code."""
+        code, _output = self.run([str(PYTHON), *arguments], seconds=seconds, folder=folder, show=True)
+        return code
+
+    def run(
+        self, command: Sequence[str], *, seconds: float, folder: Path = ROOT, show: bool = False
+    ) -> tuple[int, str]:
+        """Run a Windows program and return its exit code and what it printed."""
+        output: list[bytes] = []
+
+        def read(descriptor: int) -> None:
+            with contextlib.suppress(OSError):  # Closed by the other side of the wait.
+                while chunk := os.read(descriptor, 65536):
+                    output.append(chunk)
+                    if show:
+                        sys.stdout.buffer.write(chunk)
+                        sys.stdout.buffer.flush()
+
         # Python for Windows dies at its start when a stream is a regular file: so a pipe stands between.
         with subprocess.Popen(
-            _wine([str(PYTHON), *arguments], seconds=seconds),
+            _wine(command, seconds=seconds),
             env=_environment(self._folder),
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         ) as process:
-            if process.stdout is None:
-                raise AssertionError("the pipe was asked for")
             # In a thread: a program that was left running inside may hold the pipe open for ever.
-            printing = threading.Thread(target=_print, args=[process.stdout.fileno()], daemon=True)
-            printing.start()
+            stream = cast("IO[bytes]", process.stdout)
+            reading = threading.Thread(target=read, args=[stream.fileno()], daemon=True)
+            reading.start()
             process.wait()
-            printing.join(5)
-        return process.returncode
+            reading.join(5)
+        return process.returncode, b"".join(output).decode(errors="replace")
 
     def _copy(self, made: Path) -> None:
         """Copy the made machine: its programs as links, because nobody writes into them."""
@@ -122,13 +141,6 @@ class Rig:
 def windows_path(path: Path) -> str:
     """Return the name of a file of this machine inside: the whole of it is drive Z:."""
     return f"Z:{str(path.resolve()).replace('/', chr(92))}"
-
-
-def _print(descriptor: int) -> None:
-    with contextlib.suppress(OSError):  # Closed by the other side of the wait.
-        while chunk := os.read(descriptor, 65536):
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
 
 
 @contextlib.contextmanager
@@ -227,7 +239,7 @@ def _install(command: list[str]) -> None:
         raise RigError(f"`{Path(command[0]).name} {command[1]} …` failed: {last}")
 
 
-def _wine(command: list[str], *, seconds: float) -> list[str]:
+def _wine(command: Sequence[str], *, seconds: float) -> list[str]:
     return ["timeout", "--kill-after=5", str(seconds), "wine", *command]
 
 

@@ -4,6 +4,7 @@ import sys
 
 assert sys.platform == "win32"  # So that mypy checks the rest for Windows only.
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -42,7 +43,7 @@ def _outside() -> dict[str, str]:
 @pytest.fixture(name="ssm")
 def _ssm(outside: dict[str, str], server: BackupServer) -> Any:  # noqa: ARG001
     """Parameter Store with a new document, as its administrator; and the client configured for it."""
-    client = Session().create_client(
+    client: Any = Session().create_client(
         "ssm",
         region_name=REGION,
         endpoint_url=outside["aws_url"],
@@ -51,10 +52,8 @@ def _ssm(outside: dict[str, str], server: BackupServer) -> Any:  # noqa: ARG001
         aws_secret_access_key=outside["secret_access_key"],
     )
     for name in ("/vbr-privatelink/tokyo/endpoint", REPORT):
-        try:
+        with contextlib.suppress(client.exceptions.ParameterNotFound):
             client.delete_parameter(Name=name)
-        except client.exceptions.ParameterNotFound:
-            pass
     client.put_parameter(Name="/vbr-privatelink/tokyo/endpoint", Value=document(), Type="String")
     credentials = STATE / "credentials"
     credentials.write_text(
@@ -68,7 +67,7 @@ def _ssm(outside: dict[str, str], server: BackupServer) -> Any:  # noqa: ARG001
 def _aws(outside: dict[str, str]) -> str:
     return (
         f"[aws]\nendpoint_url = '{outside['aws_url']}'\nca_bundle = '{outside['ca_file']}'\n"
-        "credentials_file = 'credentials'\n"
+        f"credentials_file = 'credentials'\ns3_proxy = '{outside['aws_proxy']}'\n"
     )
 
 
@@ -84,7 +83,7 @@ def _reports(ssm: Any) -> list[str]:
 
 
 def test_from_plan_to_undo_everything_is_put_back_byte_for_byte(server: BackupServer, ssm: Any) -> None:
-    """The whole job on real Windows parts, each command twice; a file with CRLF, a mark and spaces in its path."""
+    """The whole job on real Windows parts, each command twice; CRLF, a mark, and spaces in the path."""
     planned = [_client("plan") for _twice in range(2)]
     untouched = server.xml(), server.value(), len(server.loaded())
     ran = [_client("run") for _twice in range(2)]
@@ -140,7 +139,7 @@ def test_with_vbr_jobs_are_put_aside_and_back(
     log = Path(outside["vbr_requests"]).read_text(encoding="utf-8")
 
     assert stored.returncode == 0, stored.stderr
-    assert code == 0, value
+    assert code == 0, value["error"]
     assert (server.xml(), server.value()) == (DEFAULT.after, (1, 4))
     assert log.count("/disable") == log.count("/enable") > 0
     assert _reports(ssm) == ["adopted"]

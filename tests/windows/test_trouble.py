@@ -4,6 +4,7 @@ import sys
 
 assert sys.platform == "win32"  # So that mypy checks the rest for Windows only.
 
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,6 @@ import win32file
 
 from onprem_client import cli
 from onprem_client.windows import files
-from onprem_client.windows.lock import StateFolderLock
 from tests.client.region_files import DEFAULT
 from tests.windows.backup_server import (
     CONFIGURATION,
@@ -165,8 +165,18 @@ def test_a_service_that_an_administrator_has_stopped(server: BackupServer, run: 
 
 def test_a_second_instance(server: BackupServer, run: Run) -> None:
     """The task starts while a person is at work."""
-    with StateFolderLock(STATE, ours=True).held():
+    code = (
+        "from pathlib import Path\nfrom onprem_client.windows.lock import StateFolderLock\n"
+        f"with StateFolderLock(Path({str(STATE)!r}), ours=True).held():\n"
+        "    print('held', flush=True)\n    input()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline().strip() == "held"
         said = run()
+        other.communicate("\n")
 
     assert said.code == 12
     _untouched(server)

@@ -3,7 +3,8 @@ A real Windows service that stands for Veeam's: `python toy_service.py NAME`.
 
 VeeamBackupSvc reads AmazonS3Regions.xml only when it starts, and writes down what it has read. Unless
 CloudRegionsDisableUpdate is DWORD 1 it puts its own list in the file's place first, as VBR does. How a
-service behaves is told by `C:\\toy\\NAME.json`: {"start": "fail" | "refuse new"} or {"stop": "ignore" | "pending"}.
+service behaves is told by `C:\\toy\\NAME.json`: {"start": "fail" | "refuse new"} or
+{"stop": "ignore" | "pending"}.
 """
 
 import sys
