@@ -61,6 +61,12 @@ class Decision:
         """Say whether anything on the server differs from what it should be."""
         return (self.registry_before, self.file_before) != (self.registry_after, self.file_after)
 
+    @property
+    def moved(self) -> frozenset[names.Region]:
+        """Name the regions whose endpoints change."""
+        before, after = self.memory_before.adopted, self.memory_after.adopted
+        return frozenset(region for region in {*before, *after} if before.get(region) != after.get(region))
+
 
 def decide(
     *, registry: RegistryValue | None, file: bytes, memory: Memory, wishes: Sequence[Wish]

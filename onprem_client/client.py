@@ -13,9 +13,8 @@ from contract import names
 from contract.documents import CheckResult, Outcome
 from onprem_client import report
 from onprem_client.adoption import Decision, Goal, Wish, decide
-from onprem_client.checks.check import Check, Checked, failing, look
-from onprem_client.checks.of_server import Region, others_check, region_checks, rest_check, service_check
-from onprem_client.checks.of_site import SiteChecks, document_check
+from onprem_client.caution import Caution, Seen
+from onprem_client.checks.check import Checked, failing
 from onprem_client.checks.protocols import Network
 from onprem_client.clock import Clock
 from onprem_client.configuration import Configuration, Site
@@ -26,8 +25,6 @@ from onprem_client.errors import (
     ConfigurationError,
     JobsDisabledError,
     NotConfirmedError,
-    NotPublishedError,
-    OtherRepositoryError,
     RepositoryError,
     ServiceNotRunningError,
     VbrError,
@@ -36,30 +33,19 @@ from onprem_client.journal import Direction, Held, Journal, Memory, Pending
 from onprem_client.parameter_store import ParameterStore, ParameterStores
 from onprem_client.plan import Change
 from onprem_client.report import News
-from onprem_client.resources import region_file, registry_value, service_restart, vbr_jobs
-from onprem_client.resources.other_repositories import strangers
+from onprem_client.resources import region_file, registry_value, service_restart
 from onprem_client.resources.region_xml import region_endpoints
 from onprem_client.resources.repository import Repositories
 from onprem_client.resources.service_restart import ServiceImage
-from onprem_client.resources.vbr_jobs import Quiesce, Work
 from onprem_client.result import NOT_BY_ITSELF, Confirm, Result
 from onprem_client.secret import Secret
 from onprem_client.site_repositories import RepositoryPlan, SiteRepositories
 from onprem_client.site_source import fetch
 from onprem_client.transaction import Transactions
-from onprem_client.veeam.protocols import Repository, ServerInfo, Vbr
+from onprem_client.veeam.protocols import Vbr
 from onprem_client.windows.machine import Machine
 from onprem_client.windows.protocols import Secrets
 from onprem_client.wishes import wish_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What VBR's REST API shows of the server before anything is changed."""
-
-    info: ServerInfo
-    work: Work
-    repositories: tuple[Repository, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,10 +83,20 @@ class Client:
     ) -> None:
         self._configuration = configuration
         self._vbr = vbr
-        self._secrets = secrets
-        self._network = network
         self._looked: dict[names.SiteName, list[Checked]] = {}
-        self._quiesce = None if vbr is None else self._quiesce_of(vbr, clock, stop_running=stop_running)
+
+        def secret(name: str) -> Secret | None:
+            return None if secrets is None else secrets.read(name)
+
+        self._caution = Caution(
+            configuration,
+            machine,
+            clock,
+            vbr=vbr,
+            secret=secret,
+            network=network,
+            stop_running=stop_running,
+        )
         self._repositories = (
             None
             if vbr is None
@@ -108,14 +104,13 @@ class Client:
                 Repositories(
                     vbr=vbr,
                     clock=clock,
-                    secret=self._secret,
+                    secret=secret,
                     take_ownership=take_ownership,
                 ),
                 configuration.sites,
                 through_service_point=False,
             )
         )
-        self._seen_version: str | None = None
         self._machine = machine
         self._parameters = parameters
         self._stores: dict[names.Region, ParameterStore] = {}
@@ -154,7 +149,7 @@ class Client:
             failed: ClientError | None = None
             if decision.changes_server:
                 try:
-                    waits = self._reason_to_wait()
+                    waits = self._caution.reason_to_wait()
                 except ClientError as error:
                     waits, failed = None, error
                 if waits is not None:
@@ -203,19 +198,7 @@ class Client:
 
     def doctor(self) -> list[tuple[names.SiteName | None, Checked]]:
         """Look at everything that must be so; changes nothing."""
-        journal = self._journal()
-        found: list[tuple[names.SiteName | None, Checked]] = []
-        for one in self._wishes(journal.memory, held_too=True):
-            checks: list[Check] = []
-            if one.published is None:
-                problem = one.problem or NotPublishedError(site=one.site, parameter="its document")
-                checks.append(document_check(problem))
-            else:
-                checks += self._site_checks(one).all()
-            region = self._region(one)
-            checks += [*region_checks(self._machine, region), others_check(self._vbr, region)]
-            found += [(one.site, checked) for checked in look(checks)]
-        return [*found, *((None, one) for one in look([service_check(self._machine), rest_check(self._vbr)]))]
+        return self._caution.doctor(self._wishes(self._journal().memory, held_too=True))
 
     def status(self) -> dict[str, object]:
         """Return everything there is to know; what can't be read says why instead."""
@@ -234,8 +217,8 @@ class Client:
                 "registry": _or_reason(lambda: _absent(registry_value.read(self._machine.registry))),
                 "region_file": path,
                 "service": _or_reason(lambda: self._machine.services.state(service).value),
-                "vbr": None if self._vbr is None else _or_reason(self._vbr_status),
-                "run_may_restart_it": _or_reason(lambda: self._reason_to_wait() or "now"),
+                "vbr": None if self._vbr is None else _or_reason(self._caution.status),
+                "run_may_restart_it": _or_reason(lambda: self._caution.reason_to_wait() or "now"),
             },
             "journal": {
                 "under_way": None
@@ -324,9 +307,8 @@ class Client:
             try:
                 image = service_restart.read(self._machine.services)
                 if with_vbr:
-                    seen = self._look()
-                    decision = self._without_strangers(decision, seen)
-                    self._check_before(decision)
+                    seen = self._caution.look()
+                    decision = self._spared(decision, seen)
             except ClientError as error:
                 problem = error
         if journal.pending is not None and isinstance(problem, ServiceNotRunningError):
@@ -351,9 +333,24 @@ class Client:
             changes=(*steps.all, *todo.changes),
             waiting=True,
             restarts=True,
-            notes=(*notes, *self._warnings(decision, seen)),
+            notes=(*notes, *self._caution.warnings(decision, seen)),
             problem=problem,
         )
+
+    def _spared(self, decision: Decision, seen: Seen | None) -> Decision:
+        """Leave out each site that must not move now; it keeps its reason."""
+        refused = self._caution.refusals(decision, seen)
+        if not refused:
+            return decision
+        wishes = [replace(one, problem=refused.get(one.site, one.problem)) for one in decision.wishes]
+        return self._decide(wishes, decision.memory_before)
+
+    def _steps(self, journal: Journal, pending: Pending, decision: Decision, seen: Seen | None) -> Steps:
+        core = self._transactions.changes(
+            pending, memory=decision.memory_before, before_stop=journal.service_will_stop
+        )
+        changes, afterwards = self._caution.around(core, pending.command, journal, seen)
+        return Steps(pending=pending, changes=changes, afterwards=afterwards)
 
     def _interrupted(self, journal: Journal) -> tuple[str, ...]:
         notes: list[str] = []
@@ -369,205 +366,13 @@ class Client:
             )
         return tuple(notes)
 
-    # Checks.
-
-    def _secret(self, name: str) -> Secret | None:
-        return None if self._secrets is None else self._secrets.read(name)
-
-    def _site_checks(self, wish: Wish) -> SiteChecks:
-        if wish.published is None:
-            raise AssertionError("only a published document can be checked")
-        (site,) = (one for one in self._configuration.sites if one.name == wish.site)
-        return SiteChecks(
-            site=site,
-            published=wish.published,
-            network=self._network,
-            secret=self._secret,
-            clock=self._clock,
-            required=True,
-        )
-
-    def _region(self, wish: Wish) -> Region:
-        (site,) = (one for one in self._configuration.sites if one.name == wish.site)
-        document = None if wish.published is None else wish.published.document
-        follows = document is not None and wish.goal is Goal.ADOPT
-        served = () if document is None else (bucket.name for bucket in document.buckets)
-        return Region(
-            name=wish.region,
-            host=document.endpoint_host if document is not None and follows else None,
-            known_buckets=frozenset((*served, *site.acknowledged_buckets)),
-        )
-
-    def _check_before(self, decision: Decision) -> None:
-        """Look at what must be so before the service is restarted for it; raises CheckFailedError."""
-        moved = _moved(decision)
-        for wish in decision.wishes:
-            if wish.goal is Goal.ADOPT and wish.problem is None and wish.region in moved:
-                bad = failing(look(one for one in self._site_checks(wish).all() if one.required))
-                if bad:
-                    raise CheckFailedError(
-                        f"site {wish.site}: nothing was changed, because {'; '.join(map(str, bad))}; "
-                        "`doctor` says what to do"
-                    )
-
-    def _check_after(self, wish: Wish) -> list[Checked]:
-        """Look at what must be so before anybody may rely on it."""
-        checks = [
-            *self._site_checks(wish).all(),
-            *region_checks(self._machine, self._region(wish)),
-            service_check(self._machine),
-        ]
-        return look(one for one in checks if one.required)
-
-    # VBR.
-
-    def _quiesce_of(self, vbr: Vbr, clock: Clock, *, stop_running: bool) -> Quiesce:
-        settings = self._configuration.vbr
-        if settings is None:
-            raise AssertionError("VBR is reached as [vbr] says")
-        return Quiesce(
-            vbr=vbr,
-            clock=clock,
-            configuration_backup=settings.configuration_backup,
-            drain_timeout=settings.drain_timeout,
-            stop_timeout=self._configuration.stop_timeout,
-            stop_running=stop_running or settings.stop_running,
-        )
-
-    def _look(self) -> Seen | None:
-        """Ask VBR what is there; None without [vbr]."""
-        if self._vbr is None:
-            return None
-        info = self._vbr.info()
-        self._seen_version = info.version
-        if info.linux:
-            raise ConfigurationError(
-                f"{info.name or 'VBR'} runs on Linux, where AmazonS3Regions.xml must not be edited; use "
-                'strategy = "service-point"'
-            )
-        return Seen(info=info, work=vbr_jobs.read(self._vbr), repositories=self._vbr.repositories())
-
-    def _without_strangers(self, decision: Decision, seen: Seen | None) -> Decision:
-        """Leave out each site whose region has a repository that the endpoint doesn't serve."""
-        if seen is None:
-            return decision
-        moved = _moved(decision)
-        wishes = [
-            self._spared(wish, seen.repositories) if wish.region in moved else wish
-            for wish in decision.wishes
-        ]
-        if wishes == list(decision.wishes):
-            return decision
-        return self._decide(wishes, decision.memory_before)
-
-    def _spared(self, wish: Wish, repositories: Sequence[Repository]) -> Wish:
-        if wish.goal is not Goal.ADOPT or wish.published is None:
-            return wish
-        (site,) = (one for one in self._configuration.sites if one.name == wish.site)
-        served = {bucket.name for bucket in wish.published.document.buckets}
-        found = strangers(repositories, region=wish.region, known={*served, *site.acknowledged_buckets})
-        if not found:
-            return wish
-        named = ", ".join(f"{one.name} (bucket {one.bucket or 'unknown'})" for one in found)
-        problem = OtherRepositoryError(
-            f"the endpoint of site {wish.site} does not serve every repository of {wish.region}: {named}; "
-            "let the endpoint serve these buckets (settings of the site), or acknowledge them in "
-            "site.acknowledged_buckets"
-        )
-        return replace(wish, problem=problem)
-
-    def _reason_to_wait(self) -> str | None:
-        """Say why an unattended run must not restart the service now, and until when."""
-        if not self._configuration.auto_apply:
-            return NOT_BY_ITSELF
-        window, settings = self._configuration.window, self._configuration.vbr
-        if window is not None:
-            now = self._clock.local()
-            if window.is_open(now):
-                return None
-            return f"waits for the maintenance window {window}: until {window.opens(now):%Y-%m-%d %H:%M}"
-        if self._vbr is None or settings is None or settings.unseen_work == "accept":
-            return None
-        service_restart.read(self._machine.services)  # While the service is down, VBR has nothing to say.
-        info = self._vbr.info()
-        if not info.blind:
-            return None
-        return (
-            f"postponed: this VBR does not show {', '.join(info.unseen)}, so nobody can say that nothing "
-            'runs; set a maintenance `window` or unseen_work = "accept", or call `apply`'
-        )
-
-    def _vbr_status(self) -> dict[str, object]:
-        if self._vbr is None:
-            return {}
-        info = self._vbr.info()
-        return {
-            "name": info.name,
-            "version": info.version,
-            "rest_revision": info.revision,
-            "does_not_show": list(info.unseen),
-        }
-
-    def _steps(self, journal: Journal, pending: Pending, decision: Decision, seen: Seen | None) -> Steps:
-        core = self._transactions.changes(
-            pending, memory=decision.memory_before, before_stop=journal.service_will_stop
-        )
-        quiesce = self._quiesce
-        if quiesce is None or seen is None:
-            return Steps(pending=pending, changes=tuple(core), afterwards=())
-        window, now = self._configuration.window, self._clock.local()
-        if pending.command == "run" and window is not None and window.is_open(now):
-            # The restart belongs into the window: what isn't drained when it closes waits for the next one.
-            left = (window.closes(now) - now).total_seconds()
-            quiesce = replace(quiesce, drain_timeout=min(quiesce.drain_timeout, left))
-        return Steps(
-            pending=pending,
-            changes=(*quiesce.before(seen.work, journal), *core),
-            afterwards=(quiesce.after(seen.work, journal),),
-        )
-
-    def _warnings(self, decision: Decision, seen: Seen | None) -> tuple[str, ...]:
-        """Say what an operator must know before saying yes."""
-        moved = [
-            f"every Amazon S3 repository of {region} on this server follows the region file, not only "
-            "the site's"
-            for region in sorted(_moved(decision))
-        ]
-        if seen is not None:
-            unseen = (
-                f"VBR {seen.info.version} does not show {', '.join(seen.info.unseen)}: what of it runs is "
-                "interrupted by the restart"
-            )
-            unknown = [job.name for job in seen.work.jobs if job.enabled is None]
-            strange = [f"not touched, because their status is not known here: {', '.join(unknown)}"]
-            return (*moved, unseen, *(strange if unknown else ()))
-        if self._vbr is not None:
-            return (
-                *moved,
-                "before the restart, jobs are disabled and what runs is waited for; `plan` says more",
-            )
-        unseen = (
-            "what runs on the server can't be seen without [vbr] in client.toml: restarting the service "
-            "interrupts its tasks"
-        )
-        return (*moved, unseen)
-
     # Doing.
 
     def _recover(self, journal: Journal) -> tuple[str, ...]:
         """Finish or take back what was interrupted, and enable the jobs that were put aside for it."""
         notes = self._transactions.recover(journal)
-        if journal.aside is None:
-            return notes
-        if self._quiesce is None:
-            raise JobsDisabledError(
-                f"jobs put aside at {journal.aside.since} are disabled "
-                f"({', '.join(journal.aside.names)}), and client.toml has no [vbr] any more: put it back, or "
-                "enable them in VBR"
-            )
-        count = len(journal.aside.jobs)
-        self._quiesce.enable(journal)
-        return (*notes, f"jobs that had been put aside are enabled again: {count}")
+        enabled = self._caution.enable_jobs(journal)
+        return notes if enabled is None else (*notes, enabled)
 
     def _finish(
         self,
@@ -628,7 +433,7 @@ class Client:
         if news.outcome is not Outcome.ADOPTED or journal.memory.reported.get(news.site) == news.digest():
             return news
         (wish,) = (one for one in decision.wishes if one.site == news.site)
-        self._looked[news.site] = self._check_after(wish)
+        self._looked[news.site] = self._caution.check_after(wish)
         bad = failing(self._looked[news.site])
         if not bad:
             return news
@@ -649,12 +454,11 @@ class Client:
         if decision.changes_server:
             # The service first: while it is down, VBR has nothing to say.
             image = service_restart.read(self._machine.services)
-            seen = self._look()
-            decision = self._without_strangers(decision, seen)
+            seen = self._caution.look()
+            decision = self._spared(decision, seen)
         if decision.changes_server:
-            self._check_before(decision)
             steps = self._steps(journal, self._pending(command, decision, image), decision, seen)
-            said = self._warnings(decision, seen)
+            said = self._caution.warnings(decision, seen)
         return decision, steps, said, self._plan_repositories(journal, command, decision, seen)
 
     def _plan_repositories(
@@ -703,7 +507,7 @@ class Client:
             journal,
             server=self._configuration.server,
             checks=self._checks,
-            vbr_version=self._seen_version,
+            vbr_version=self._caution.seen_version,
             clock=self._clock,
             store=self._store,
         )
@@ -787,12 +591,6 @@ def _told(problem: ClientError | None, reported: str | None) -> ClientError | No
     if isinstance(problem, VbrError) and (reported or "").endswith(report.REPOSITORY_FAILS):
         return RepositoryError(str(problem))
     return problem
-
-
-def _moved(decision: Decision) -> set[names.Region]:
-    """Name the regions whose endpoints change."""
-    before, after = decision.memory_before.adopted, decision.memory_after.adopted
-    return {region for region in {*before, *after} if before.get(region) != after.get(region)}
 
 
 def _or_reason(read: Callable[[], T]) -> T | str:

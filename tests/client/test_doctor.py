@@ -21,7 +21,7 @@ from onprem_client.secret import Secret, repository_secret
 from onprem_client.veeam.protocols import Repository
 from sandbox.certificates import SandboxCa
 from tests.client.region_files import DEFAULT, HOST, REGION
-from tests.client.server import SITE, VBR, Memory, configured, memory_server
+from tests.client.server import SITE, VBR, Memory, configured, document, memory_server, only
 
 KEY = "AKIAIOSFODNN7EXAMPLE"
 NOW = 1769896800.0  # 2026-01-31T22:00:00Z, the fake clock's time.
@@ -42,6 +42,7 @@ class FakeNetwork:
 
     def __init__(self) -> None:
         self.through_proxy = False
+        self.any_host = False
         self.addresses: tuple[str, ...] = ("10.0.1.10",)
         self.closed: dict[tuple[str, int], str] = {}
         self.untrusted: str | None = None
@@ -52,7 +53,7 @@ class FakeNetwork:
         self.asked: list[Bucket] = []
 
     def resolve(self, host: str) -> tuple[str, ...]:
-        assert host == HOST
+        assert host == HOST or self.any_host
         return self.addresses
 
     def connect(self, host: str, port: int) -> None:
@@ -144,9 +145,9 @@ def test_what_must_hold_before_a_restart_keeps_it_from_happening(
     result = server.run()
     failed = _checked(server)[check]
 
-    assert isinstance(result.problem, CheckFailedError)
+    assert isinstance(only(result).problem, CheckFailedError)
     assert (planned.exit_code, result.exit_code) == (22, 22)
-    assert f"{check}: FAILED" in str(result.problem)
+    assert f"{check}: FAILED" in str(only(result).problem)
     assert said in failed.finding.detail
     assert server.fake_services.restarts == 0
     assert server.xml == DEFAULT.before
@@ -185,7 +186,7 @@ def test_the_lists_of_what_is_required_are_these(server: Memory, monkeypatch: py
         seen.append([one.check.id for one in found])
         return found
 
-    monkeypatch.setattr("onprem_client.client.look", watched)
+    monkeypatch.setattr("onprem_client.caution.look", watched)
     server.run()
 
     assert [set(one) for one in seen] == [REQUIRED_BEFORE, REQUIRED_AFTER]
@@ -203,11 +204,33 @@ def test_each_required_check_decides_alone(
             for one in checks
         )
 
-    monkeypatch.setattr("onprem_client.client.look", one_fails)
+    monkeypatch.setattr("onprem_client.caution.look", one_fails)
     result = server.run()
 
     assert result.exit_code == 22
     assert server.fake_services.restarts == 0
+
+
+def test_a_site_whose_check_fails_does_not_hold_up_the_other(tmp_path: Path, network: FakeNetwork) -> None:
+    """Sites are independent; the exit code still says that something is wrong."""
+    sites = "".join(
+        f'[[site]]\nname = "{name}"\nregion = "{region}"\n'
+        for name, region in ((SITE, REGION), ("virginia", "us-east-1"))
+    )
+    server = memory_server(tmp_path, rest=True)
+    server.configuration = configured(tmp_path, more=VBR, sites=sites)
+    host = HOST.replace(REGION, "us-east-1")
+    server.parameters.publish(
+        document(site="virginia", region="us-east-1", endpoint_host=host), site="virginia"
+    )
+    network.closed = {(host, 443): "timed out"}
+    network.any_host = True
+    server.network = network
+    result = server.run()
+
+    assert (result.exit_code, result.changed) == (22, True)
+    assert server.xml == DEFAULT.after
+    assert server.parameters.outcomes() == ["adopted", "failed"]
 
 
 def test_adopted_is_not_said_while_a_check_fails(server: Memory, network: FakeNetwork) -> None:
