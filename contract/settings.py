@@ -26,6 +26,7 @@ _PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?")
 _PRINCIPAL = re.compile(r"arn:aws(?:-[a-z]+)*:iam::[0-9]{12}:(?:role|user)/[A-Za-z0-9+=,.@_/-]{1,512}")
 
 DEFAULT_BUCKET_PREFIX = "vbr"
+DEFAULT_RELEASE_DEADLINE_HOURS = 48
 
 
 class EndpointPolicy(StrEnum):
@@ -51,7 +52,9 @@ class SiteSettings:
 
     `vpc_id` None and `subnet_ids` () mean: find them by the tag vbr-privatelink=<site>, so that a
     StackSet needs no ids of each account. `vpc_endpoint_id` and `security_group_id` name somebody
-    else's endpoint and group, which are verified and never modified.
+    else's endpoint and group, which are verified and never modified. `expected_servers` are waited for
+    before a bucket in use is locked, and before a released endpoint is deleted, the latter for at most
+    `release_deadline_hours`.
     """
 
     site: names.SiteName
@@ -67,6 +70,7 @@ class SiteSettings:
     policy_administrators: tuple[str, ...]
     additional_endpoint_ids: tuple[names.EndpointId, ...]
     expected_servers: tuple[names.ServerName, ...]
+    release_deadline_hours: int
 
     def to_json(self) -> str:
         """Return the parameter's value; what `from_json` would refuse raises."""
@@ -112,6 +116,11 @@ class SiteSettings:
             policy_administrators=fields.each("policy_administrators", _principal, most=10),
             additional_endpoint_ids=fields.each("additional_endpoint_ids", names.endpoint_id, most=10),
             expected_servers=fields.each("expected_servers", names.server_name, most=20),
+            release_deadline_hours=(
+                fields.integer("release_deadline_hours", least=1, most=24 * 90)
+                if fields.has("release_deadline_hours")
+                else DEFAULT_RELEASE_DEADLINE_HOURS
+            ),
         )
         fields.finish()
         if sum(bucket.name is None for bucket in settings.buckets) > 1:

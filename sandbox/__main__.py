@@ -15,7 +15,9 @@ from pathlib import Path
 from sandbox.assembly import SynthesisError
 from sandbox.aws import DeploymentError
 from sandbox.demo.console import Console
-from sandbox.demo.story import Story, UntrueError
+from sandbox.demo.lifecycle import Lifecycle, lifecycle_settings
+from sandbox.demo.story import Story
+from sandbox.demo.teller import UntrueError
 from sandbox.running import Sandbox, SandboxOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,11 +30,13 @@ def main(arguments: list[str]) -> int:
     up = commands.add_parser("up", help="keep a sandbox running until it is interrupted")
     up.add_argument("--state", type=Path, required=True, metavar="DIR", help="where everything is written")
     demo = commands.add_parser("demo", help="tell the whole story, and clean up")
-    demo.add_argument("--state", type=Path, metavar="DIR", help="keep what is written here")
-    demo.add_argument(
-        "--client", type=Path, default=ROOT, metavar="DIR", help="folder of the client's packages"
-    )
-    for command in (up, demo):
+    lifecycle = commands.add_parser("demo-lifecycle", help="tell what happens to a site over the years")
+    for command in (demo, lifecycle):
+        command.add_argument("--state", type=Path, metavar="DIR", help="keep what is written here")
+        command.add_argument(
+            "--client", type=Path, default=ROOT, metavar="DIR", help="folder of the client's packages"
+        )
+    for command in (up, demo, lifecycle):
         command.add_argument(
             "--pending", type=float, default=2.0, metavar="SECONDS", help="how long an endpoint stays pending"
         )
@@ -40,8 +44,10 @@ def main(arguments: list[str]) -> int:
             "--assembly", type=Path, metavar="DIR", help="use this synthesized app instead of synthesizing"
         )
     options = parser.parse_args(arguments)
-    # A plain `kill` must clean up too: the functions' processes end with the sandbox.
+    # A plain `kill` must clean up too: the functions' processes end with the sandbox. And a shell that starts
+    # this in the background lets it ignore interrupts, unless it says otherwise.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         return _up(options) if options.command == "up" else _demo(options)
     except KeyboardInterrupt:
@@ -70,9 +76,13 @@ def _demo(options: argparse.Namespace) -> int:
         temporary = stack.enter_context(tempfile.TemporaryDirectory(prefix="vbr-privatelink-"))
         state = options.state or Path(temporary)
         try:
+            wanted = _sandbox_options(options, state)
+            if options.command == "demo-lifecycle":
+                wanted = lifecycle_settings(wanted)
             with console.waiting("an embedded AWS and a stand-in VBR server start, the stack is deployed"):
-                sandbox = stack.enter_context(Sandbox(_sandbox_options(options, state)))
-            Story(sandbox, console, client=options.client.resolve()).tell()
+                sandbox = stack.enter_context(Sandbox(wanted))
+            teller = Lifecycle if options.command == "demo-lifecycle" else Story
+            teller(sandbox, console, client=options.client.resolve()).tell()
         except UntrueError as error:
             console.failed(str(error))
             return 1

@@ -4,9 +4,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 # Node 20 is what the README asks for; the CDK's runtime warns about its age in eleven lines.
 _QUIET = {
@@ -15,17 +16,24 @@ _QUIET = {
 }
 
 
+def settings_of(root: Path) -> dict[str, Any]:
+    """Read the settings that cdk.json of *root* holds, to be changed and given to `synthesize`."""
+    settings: dict[str, Any] = json.loads((root / "cdk.json").read_text())["context"]["settings"]
+    return settings
+
+
 class SynthesisError(Exception):
     """The app did not synthesize; the message is what it printed."""
 
 
-def synthesize(root: Path, output: Path) -> None:
-    """Run `app.py` of *root* into *output*, without credentials."""
+def synthesize(root: Path, output: Path, *, settings: Mapping[str, Any] | None = None) -> None:
+    """Run `app.py` of *root* into *output*, without credentials; *settings* replace those of cdk.json."""
+    context = {} if settings is None else {"CDK_CONTEXT_JSON": json.dumps({"settings": settings})}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
         [sys.executable, str(root / "app.py")],
         cwd=root,
-        env={**environment, **_QUIET, "CDK_OUTDIR": str(output)},
+        env={**environment, **_QUIET, **context, "CDK_OUTDIR": str(output)},
         capture_output=True,
         text=True,
         check=False,

@@ -13,6 +13,7 @@ files that tell how to reach them.
 import contextlib
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -40,16 +41,26 @@ CLIENT_USER = "vbr-client"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxOptions:
-    """`assembly` is a synthesized app; without one the app of `root` is synthesized into the state folder."""
+    """
+    `assembly` is a synthesized app; without one the app of `root` is synthesized into the state folder, with
+    `settings` in place of those of cdk.json if there are any. Buckets in `existing` are there before the
+    stack is deployed: somebody else has made them.
+    """
 
     state: Path
     root: Path
     pending_seconds: float
     assembly: Path | None
+    settings: Mapping[str, Any] | None = None
+    existing: tuple[str, ...] = ()
 
 
 class Sandbox:
-    """A running sandbox; a context manager that leaves nothing but files."""
+    """
+    A running sandbox; a context manager that leaves nothing but files.
+
+    With several sites in the settings, files and attributes speak of the first.
+    """
 
     aws: EmbeddedAws
     vbr: StandInVbr
@@ -106,7 +117,7 @@ class Sandbox:
         folder = self._options.assembly
         if folder is None:
             folder = self.state / "cdk.out"
-            synthesize(self._options.root, folder)
+            synthesize(self._options.root, folder, settings=self._options.settings)
         self.assembly = Assembly.read(folder)
         authority = SandboxCa(self.state / "ca")
         self.aws = self._stack.enter_context(
@@ -120,8 +131,14 @@ class Sandbox:
                 authority=authority,
             )
         )
-        site = self._only_site()
-        self.vpc_id = self.aws.create_network(site).vpc_id
+        sites = self._sites()
+        site = sites[0]
+        networks = [
+            self.aws.create_network(each, cidr=f"10.{20 + number}.0.0/16")
+            for number, each in enumerate(sites)
+        ]
+        self.vpc_id = networks[0].vpc_id
+        self._make_existing_buckets()
         self.outputs = dict(self.aws.deploy(folder))
         self.settings = self._deployed_settings(site)
         self.bucket = self.settings.buckets[0].name or names.default_bucket_name(
@@ -143,18 +160,20 @@ class Sandbox:
         )
         self._write_files()
 
-    def _only_site(self) -> str:
-        """Read the site's name from the template: the network is tagged with it before the stack is there."""
-        template = json.loads(
-            (self.assembly.folder / f"{self.assembly.stack_name}.template.json").read_text()
-        )
-        found = [
-            resource["Properties"]["Name"].removeprefix(f"{ROOT}/").removesuffix("/settings")
-            for resource in template["Resources"].values()
+    def _sites(self) -> list[str]:
+        """Read the sites' names from the template: each needs its network before the stack is there."""
+        file = self.assembly.folder / f"{self.assembly.stack_name}.template.json"
+        return [
+            str(resource["Properties"]["Name"]).removeprefix(f"{ROOT}/").removesuffix("/settings")
+            for resource in json.loads(file.read_text())["Resources"].values()
             if resource["Type"] == "AWS::SSM::Parameter"
         ]
-        [site] = found
-        return str(site)
+
+    def _make_existing_buckets(self) -> None:
+        for name in self._options.existing:
+            self.aws.client("s3").create_bucket(
+                Bucket=name, CreateBucketConfiguration={"LocationConstraint": self.assembly.region}
+            )
 
     def _deployed_settings(self, site: str) -> SiteSettings:
         parameter = settings_parameter(names.site_name(site))

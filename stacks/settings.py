@@ -41,6 +41,7 @@ class AppSettings:
     region: names.Region
     log_retention: RetentionDays
     alert_emails: tuple[str, ...]
+    start_on_deployment: bool
     sites: tuple[SiteSettings, ...]
 
     @classmethod
@@ -52,6 +53,7 @@ class AppSettings:
             region=fields.checked("region", names.region),
             log_retention=fields.checked("log_retention_days", _retention),
             alert_emails=fields.each("alert_emails", _email, most=10),
+            start_on_deployment=fields.boolean("start_on_deployment"),
             sites=fields.each("sites", _site, least=1, most=20),
         )
         fields.finish()

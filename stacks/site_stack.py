@@ -23,4 +23,5 @@ class SiteStack(Stack):
             sites=settings.sites,
             log_retention=settings.log_retention,
             alert_emails=settings.alert_emails,
+            start_on_deployment=settings.start_on_deployment,
         )

@@ -1,16 +1,18 @@
 """The door of the workflow: validate the request, then take the site's lease."""
 
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
 import boto3
 
 from lambdas.acquire_lease.dynamodb_leases import DynamoDbLeases
-from lambdas.acquire_lease.logic import acquire
-from lambdas.acquire_lease.request import reconcile_request
+from lambdas.acquire_lease.logic import Order, acquire
+from lambdas.acquire_lease.request import Purpose, ReconcileRequest, reconcile_request
 from lambdas.acquire_lease.stepfunctions_executions import StepFunctionsExecutions
 from lambdas.core.clients import CONFIG
 from lambdas.core.errors import InvalidRequestError
+from lambdas.core.memory import Access
 from lambdas.core.settings import FunctionSettings
 from lambdas.core.step import Request, parse, step
 
@@ -50,16 +52,36 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
             f"site: there are no settings for {request.site}; "
             f"add it to cdk.json or name one of: {settings.sites}"
         )
+    now = datetime.now(UTC)
     attempt = acquire(
         _leases(settings.sites_table),
         _executions(),
         site=request.site,
         execution=door.execution,
-        intent=request.intent,
+        order=_order(request, now),
     )
     return {
         "site": request.site,
         "execution": door.execution,
         "outcome": attempt.outcome,
         "intent": attempt.intent,
+        "repair": request.purpose is not Purpose.CHECK,
+        "purpose": request.purpose,
+        "started_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "memory": attempt.memory.model_dump(mode="json"),
     }
+
+
+def _order(request: ReconcileRequest, now: datetime) -> Order:
+    grant = request.grant
+    return Order(
+        intent=request.intent,
+        forced=request.force,
+        grant=(
+            None
+            if grant is None
+            else Access(principal=grant.principal, expires_at=grant.expires_at(now), reason=grant.reason)
+        ),
+        only_pending=request.purpose is Purpose.PENDING,
+        checks=request.purpose is Purpose.CHECK,
+    )

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from lambdas.core.errors import LeaseHeldError
+from lambdas.core.memory import Access, Memory
 
 
 class LeaseOutcome(StrEnum):
@@ -19,25 +20,35 @@ class LeaseOutcome(StrEnum):
 
     ACQUIRED = "acquired"
     SUPERSEDED = "superseded"
-
-
-# A site that the stack has settings for and that nobody has released should be there.
-DEFAULT_INTENT = "provisioned"
+    IDLE = "idle"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What became of the attempt, and the intent that this run follows if it is at work."""
+class Order:
+    """
+    What a run was asked to do.
 
-    outcome: LeaseOutcome
-    intent: str | None
+    It is written with the lease, in one step: a run that is stopped right behind has still been heard.
+    `only_pending` runs end at once when nothing waits; `checks` runs change nothing.
+    """
+
+    intent: str | None = None
+    forced: bool = False
+    grant: Access | None = None
+    only_pending: bool = False
+    checks: bool = False
+
+    @property
+    def says_nothing_new(self) -> bool:
+        """Whether any other run that repairs does the same."""
+        return self.intent is None and self.grant is None and not self.checks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The lease is this run's; what the site should be, if anybody ever said so."""
+    """The lease is this run's, and what the table remembers of the site."""
 
-    intent: str | None
+    memory: Memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +61,13 @@ class Occupied:
 
 
 class Leases(Protocol):
-    """What this step needs from the table `sites`; each call is one conditional write."""
+    """What this step needs from the table `sites`; each call but the first is one conditional write."""
 
-    def take(
-        self, site: str, *, execution: str, intent: str | None, instead_of: str | None
-    ) -> Taken | Occupied:
+    def memory(self, site: str) -> Memory:
+        """Read what is remembered, without a lease."""
+        ...
+
+    def take(self, site: str, *, execution: str, order: Order, instead_of: str | None) -> Taken | Occupied:
         """Take a lease that is free, ours already, or held by *instead_of*; else say who has it."""
         ...
 
@@ -69,22 +82,47 @@ class Executions(Protocol):
     def is_running(self, execution: str) -> bool: ...
 
 
-def acquire(
-    leases: Leases, executions: Executions, *, site: str, execution: str, intent: str | None
-) -> Attempt:
+# A site that the stack has settings for and that nobody has released should be there.
+DEFAULT_INTENT = "provisioned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What became of the attempt, and what the run follows if it is at work."""
+
+    outcome: LeaseOutcome
+    memory: Memory
+
+    @property
+    def intent(self) -> str | None:
+        """What the site should be; a superseded run hasn't looked."""
+        if self.outcome is LeaseOutcome.SUPERSEDED:
+            return None
+        return self.memory.intent or DEFAULT_INTENT
+
+
+def acquire(leases: Leases, executions: Executions, *, site: str, execution: str, order: Order) -> Attempt:
     """Take the lease of *site*, or say that this run isn't needed; raises LeaseHeldError to wait."""
-    answer = leases.take(site, execution=execution, intent=intent, instead_of=None)
+    if order.only_pending and not (memory := leases.memory(site)).pending:
+        return Attempt(outcome=LeaseOutcome.IDLE, memory=memory)
+    answer = leases.take(site, execution=execution, order=order, instead_of=None)
     if isinstance(answer, Occupied) and not executions.is_running(answer.holder):
-        answer = leases.take(site, execution=execution, intent=intent, instead_of=answer.holder)
+        answer = leases.take(site, execution=execution, order=order, instead_of=answer.holder)
     if isinstance(answer, Taken):
-        return Attempt(outcome=LeaseOutcome.ACQUIRED, intent=answer.intent or DEFAULT_INTENT)
+        return Attempt(outcome=LeaseOutcome.ACQUIRED, memory=answer.memory)
     successor = answer.successor
     if successor == execution:
         raise LeaseHeldError(site=site, holder=answer.holder)
     # A run that became the holder leaves its old place in the line behind.
     waiting = successor is not None and successor != answer.holder and executions.is_running(successor)
-    if waiting and intent in (None, answer.successor_intent):
-        return Attempt(outcome=LeaseOutcome.SUPERSEDED, intent=None)
-    if not waiting:
-        leases.line_up(site, execution=execution, intent=intent, instead_of=successor)
+    if waiting and (order.says_nothing_new or _is_repeated(order, answer.successor_intent)):
+        return Attempt(outcome=LeaseOutcome.SUPERSEDED, memory=Memory())
+    # A run that only checks, or that may find nothing pending when its turn comes, does nobody else's
+    # work: it waits without a place in the line.
+    if not waiting and not order.checks and not order.only_pending:
+        leases.line_up(site, execution=execution, intent=order.intent, instead_of=successor)
     raise LeaseHeldError(site=site, holder=answer.holder)
+
+
+def _is_repeated(order: Order, intent: str | None) -> bool:
+    return order.intent is not None and order.intent == intent and not order.forced and order.grant is None

@@ -2,9 +2,10 @@
 The only function that changes bucket policies; it runs as the policy-administrator role.
 
 `attach` locks the buckets; `restore` takes back what a failed run has done, unless that run has
-published its endpoint: then servers rely on it.
+published its endpoint: then servers rely on it. `detach` takes the lock off a site that is released.
 """
 
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,13 +13,14 @@ import boto3
 
 from contract import names
 from lambdas.attach_bucket_policy.dynamodb_replaced_policies import DynamoDbReplacedPolicies
-from lambdas.attach_bucket_policy.logic import attach, restore
+from lambdas.attach_bucket_policy.logic import attach, detach, restore
 from lambdas.attach_bucket_policy.s3_bucket_policies import S3BucketPolicies
-from lambdas.attach_bucket_policy.statements import Lockdown
+from lambdas.attach_bucket_policy.statements import Guest, Lockdown
 from lambdas.core.clients import CONFIG
 from lambdas.core.execution import Execution
+from lambdas.core.memory import Memory
 from lambdas.core.settings import FunctionSettings
-from lambdas.core.site import Site
+from lambdas.core.site import KnownSite, Site
 from lambdas.core.ssm_documents import SsmDocuments
 from lambdas.core.step import Request, parse, step
 
@@ -35,13 +37,22 @@ class Settings(FunctionSettings):
 
 
 class AttachRequest(Request):
-    """Lock *buckets* of the site to the endpoint."""
+    """Lock *buckets* of the site to the endpoints in *let_in*; those with a grant may read until it ends."""
 
     action: Literal["attach"]
     site: Site
     buckets: tuple[str, ...]
-    vpc_endpoint_id: str
+    let_in: tuple[str, ...]
+    memory: Memory
+    repair: bool
     execution: str
+
+
+class DetachRequest(Request):
+    """Take the lock off all buckets of the site."""
+
+    action: Literal["detach"]
+    site: KnownSite
 
 
 class RestoreRequest(Request):
@@ -71,23 +82,55 @@ def _documents() -> SsmDocuments:
 def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
     """Return which buckets' policies were changed."""
     settings = Settings.from_env()
-    if event.get("action") == "restore":
-        return _restore(parse(RestoreRequest, event), settings)
-    request = parse(AttachRequest, event)
+    match event.get("action"):
+        case "restore":
+            return _restore(parse(RestoreRequest, event), settings)
+        case "detach":
+            return _detach(parse(DetachRequest, event))
+        case _:
+            return _attach(parse(AttachRequest, event), settings)
+
+
+def _attach(request: AttachRequest, settings: Settings) -> dict[str, Any]:
+    site, memory = request.site, request.memory
     execution = Execution.from_arn(request.execution)
-    root = f"arn:{request.site.partition}:iam::{request.site.account_id}:root"
-    administrators = (settings.policy_administrator_role, *request.site.policy_administrators, root)
-    changed = attach(
-        _policies(request.site.account_id),
-        _replaced(settings, site=request.site.site, execution=execution),
-        buckets=request.buckets,
-        partition=request.site.partition,
-        lockdown=Lockdown(
-            endpoint_ids=(request.vpc_endpoint_id, *request.site.additional_endpoint_ids),
-            observers=(settings.ensure_bucket_role, *administrators),
-            policy_administrators=administrators,
+    root = f"arn:{site.partition}:iam::{site.account_id}:root"
+    administrators = (settings.policy_administrator_role, *site.policy_administrators, root)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    lockdown = Lockdown(
+        endpoint_ids=(*request.let_in, *site.additional_endpoint_ids),
+        observers=(settings.ensure_bucket_role, *administrators),
+        policy_administrators=administrators,
+        guests=tuple(
+            Guest(principal=grant.principal, expires_at=grant.expires_at)
+            for grant in memory.grants
+            if grant.expires_at > now
         ),
     )
+    changes = attach(
+        _policies(site.account_id),
+        _replaced(settings, site=site.site, execution=execution),
+        buckets=request.buckets,
+        partition=site.partition,
+        lockdown=lockdown,
+        repair=request.repair,
+    )
+    wanted = lockdown.fingerprint()
+    return {
+        "changed": bool(changes) and request.repair,
+        "buckets": [change.bucket for change in changes],
+        "locked": wanted,
+        # What differs because something else is wanted than last time is no drift.
+        "drift": [
+            change.drift(repair=request.repair).model_dump()
+            for change in changes
+            if change.bucket in memory.enforced and wanted == memory.locked
+        ],
+    }
+
+
+def _detach(request: DetachRequest) -> dict[str, Any]:
+    changed = detach(_policies(request.site.account_id), [bucket.name for bucket in request.site.buckets])
     return {"changed": bool(changed), "buckets": changed}
 
 

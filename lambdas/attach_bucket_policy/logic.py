@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from lambdas.attach_bucket_policy.statements import Lockdown, Statement, own_statements
-from lambdas.core.errors import PolicyTooLargeError
-from lambdas.core.policy_names import OWN_SIDS
+from lambdas.core.drift import ONLY_CHECKED, Drift
+from lambdas.core.errors import ConcurrentChangeError, PolicyTooLargeError
+from lambdas.core.policy_documents import canonical
+from lambdas.core.policy_names import is_own
 
 Policy = dict[str, Any]
 
@@ -41,11 +43,29 @@ class ReplacedPolicies(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyChange:
-    """One bucket whose policy changes."""
+    """One bucket whose policy is not what it should be."""
 
     bucket: str
     before: Policy | None
     after: Policy
+
+    def drift(self, *, repair: bool) -> Drift:
+        """Say which statements somebody else has changed."""
+        found, wanted = _by_sid(self.before), _by_sid(self.after)
+        missing = sorted(set(wanted) - set(found))
+        altered = sorted(
+            sid for sid in wanted if sid in found and canonical(found[sid]) != canonical(wanted[sid])
+        )
+        extra = sorted(set(found) - set(wanted))
+        parts = (("missing", missing), ("altered", altered), ("unknown", extra))
+        return Drift(
+            resource=self.bucket,
+            property="bucket policy",
+            found="; ".join(f"{what}: {', '.join(sids)}" for what, sids in parts if sids),
+            wanted=", ".join(wanted),
+            repaired=repair,
+            why=None if repair else ONLY_CHECKED,
+        )
 
 
 def attach(
@@ -55,8 +75,9 @@ def attach(
     buckets: Sequence[str],
     partition: str,
     lockdown: Lockdown,
-) -> list[str]:
-    """Lock *buckets*; return the names of those whose policy changed."""
+    repair: bool,
+) -> list[PolicyChange]:
+    """Lock *buckets*; return the changes that were needed, and made if `repair`."""
     changes = []
     for bucket in buckets:
         before = policies.read(bucket)
@@ -65,11 +86,24 @@ def attach(
         if not same(before, after):
             _refuse_too_large(bucket, after)
             changes.append(PolicyChange(bucket=bucket, before=before, after=after))
-    if changes:
+    if changes and repair:
         replaced.remember({change.bucket: change.before for change in changes})
-    for change in changes:
-        policies.put(change.bucket, change.after)
-    return [change.bucket for change in changes]
+        for change in changes:
+            policies.put(change.bucket, change.after)
+    return changes
+
+
+def detach(policies: BucketPolicies, buckets: Sequence[str]) -> list[str]:
+    """
+    Take the product's statements away, and look whether they are gone; return the changed buckets.
+
+    Servers go back to public endpoints next: a statement that is left would break their backups.
+    """
+    changed = [bucket for bucket in buckets if _replace_own(policies, bucket, [])]
+    for bucket in changed:
+        if any(_is_own(statement) for statement in _statements(policies.read(bucket))):
+            raise ConcurrentChangeError(f"bucket {bucket}: its policy still denies what it no longer should")
+    return changed
 
 
 def restore(policies: BucketPolicies, replaced: ReplacedPolicies) -> list[str]:
@@ -78,29 +112,38 @@ def restore(policies: BucketPolicies, replaced: ReplacedPolicies) -> list[str]:
 
     People's statements are left as they are now, not as they were.
     """
-    changed = []
-    for bucket, before in replaced.recall().items():
-        now = policies.read(bucket)
-        restored = with_own(now, [statement for statement in _statements(before) if _is_own(statement)])
-        if same(now, restored) or (now is None and not restored["Statement"]):
-            continue
-        if restored["Statement"]:
-            policies.put(bucket, restored)
-        else:
-            policies.delete(bucket)
-        changed.append(bucket)
-    return changed
+    return [
+        bucket
+        for bucket, before in replaced.recall().items()
+        if _replace_own(
+            policies, bucket, [statement for statement in _statements(before) if _is_own(statement)]
+        )
+    ]
+
+
+def _replace_own(policies: BucketPolicies, bucket: str, own: Sequence[Statement]) -> bool:
+    """Make *own* the product's statements of *bucket*, and say whether they weren't."""
+    now = policies.read(bucket)
+    wanted = with_own(now, own)
+    if same(now, wanted) or (now is None and not wanted["Statement"]):
+        return False
+    if wanted["Statement"]:
+        policies.put(bucket, wanted)
+    else:
+        policies.delete(bucket)
+    return True
 
 
 def with_own(policy: Policy | None, own: Sequence[Statement]) -> Policy:
     """Return *policy* with exactly *own* as the product's statements, behind everybody else's."""
     others = [statement for statement in _statements(policy) if not _is_own(statement)]
-    return {"Version": "2012-10-17", **(policy or {}), "Statement": [*others, *own]}
+    # A version that people left out is left out: with another one, their variables would mean something.
+    return {**({"Version": "2012-10-17"} if policy is None else policy), "Statement": [*others, *own]}
 
 
 def same(one: Policy | None, other: Policy) -> bool:
     """Compare as IAM does: order doesn't matter, and a list of one equals its only item."""
-    return one is not None and _canonical({**one, "Statement": _statements(one)}) == _canonical(other)
+    return one is not None and canonical({**one, "Statement": _statements(one)}) == canonical(other)
 
 
 def _statements(policy: Policy | None) -> list[Statement]:
@@ -109,18 +152,11 @@ def _statements(policy: Policy | None) -> list[Statement]:
 
 
 def _is_own(statement: Statement) -> bool:
-    return statement.get("Sid") in OWN_SIDS
+    return is_own(statement.get("Sid"))
 
 
-def _canonical(value: Any) -> str:
-    match value:
-        case dict():
-            return json.dumps({key: _canonical(item) for key, item in value.items()}, sort_keys=True)
-        case list():
-            items = sorted(_canonical(item) for item in value)
-            return items[0] if len(items) == 1 else json.dumps(items)
-        case _:
-            return json.dumps(value)
+def _by_sid(policy: Policy | None) -> dict[str, Statement]:
+    return {statement["Sid"]: statement for statement in _statements(policy) if _is_own(statement)}
 
 
 def _refuse_too_large(bucket: str, policy: Policy) -> None:

@@ -22,11 +22,12 @@ class S3BucketPolicies:
         self._owner = account_id
 
     def read(self, bucket: str) -> Policy | None:
-        """Return the policy document, or None when the bucket has none."""
+        """Return the policy document, or None when the bucket has none, or isn't there."""
         try:
             answer = self._client.get_bucket_policy(Bucket=bucket, ExpectedBucketOwner=self._owner)
         except ClientError as error:
-            if error.response["Error"]["Code"] == "NoSuchBucketPolicy":
+            # A site can be released although its bucket was never made, or is gone.
+            if error.response["Error"]["Code"] in ("NoSuchBucketPolicy", "NoSuchBucket"):
                 return None
             raise
         policy: Policy = json.loads(answer["Policy"])

@@ -53,7 +53,7 @@ def check(
     if status.state != "available":
         raise EndpointFailedError(
             f"endpoint {endpoint_id} is {status.state}: {status.reason or 'EC2 gives no reason'}; "
-            "delete it and start again"
+            "start again; if it stays so, ask AWS Support"
         )
     return AvailableEndpoint(
         host=_host(status.dns_names, endpoint_id=endpoint_id, region=region),

@@ -2,9 +2,9 @@
 
 from botocore.config import Config
 
-# Short enough that a hanging call leaves time for another within the function's own time-out.
+# All attempts together are shorter than a function's own time-out: what hangs is told in words.
 CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=15,
+    connect_timeout=3,
+    read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 4},
 )

@@ -19,7 +19,8 @@ What can go wrong in a step, and whether trying again can help.
         ├── LeaseLostError              another run holds the site now
         ├── LockdownUnprovenError       the proof came out in a way that proves nothing
         ├── NetworkNotFoundError        the VPC or its subnets were not found
-        └── PolicyTooLargeError         the bucket policy would be over S3's limit
+        ├── PolicyTooLargeError         the bucket policy would be over S3's limit
+        └── ServersNotBackError         a released site's servers have not gone back in time
 
 Step Functions matches names, not classes: `retry_rules` lists every name that may be retried, and
 the state machine takes its Retry lists from there. This module imports nothing, because the stack
@@ -83,13 +84,13 @@ class LeaseHeldError(TransientError):
     def __init__(self, *, site: str, holder: str) -> None:
         self.site = site
         self.holder = holder
-        super().__init__(f"site {site} is being worked on by {holder}; this run waits for it")
+        super().__init__(f"site {site} is being worked on by {holder}")
 
 
 class LockdownNotEffectiveError(TransientError):
     """A write from outside the endpoint was not denied; a fresh policy may need a moment."""
 
-    patience = Patience(interval_seconds=1, backoff_rate=2, max_delay_seconds=10, max_attempts=6)
+    patience = Patience(interval_seconds=1, backoff_rate=2, max_delay_seconds=30, max_attempts=14)
 
 
 class PermanentError(StepError):
@@ -138,6 +139,17 @@ class NetworkNotFoundError(PermanentError):
 
 class PolicyTooLargeError(PermanentError):
     """The bucket policy would be larger than S3 allows."""
+
+
+class ServersNotBackError(PermanentError):
+    """Servers have not gone back to Veeam's own endpoints by the deadline of a release."""
+
+    def __init__(self, servers: tuple[str, ...]) -> None:
+        self.servers = servers
+        super().__init__(
+            f"{', '.join(servers)}: no report of going back to Veeam's own endpoints, and the deadline has "
+            "passed; run the client there, or release the site again with force"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,18 @@ DENY_POLICY_TAMPER = "DenyPolicyTamper"
 DENY_INSECURE_TRANSPORT = "DenyInsecureTransport"
 DENY_OUTDATED_TLS = "DenyOutdatedTls"
 
-OWN_SIDS = frozenset(
+# One of each for every guest, with a number behind it.
+ALLOW_GUEST = "AllowGrantedReading"
+DENY_GUEST_CHANGES = "DenyChangesByGranted"
+DENY_GUEST_LATER = "DenyGrantedAfterwards"
+
+_SIDS = frozenset(
     {DENY_OBJECT_ACCESS, DENY_LISTING, DENY_POLICY_TAMPER, DENY_INSECURE_TRANSPORT, DENY_OUTDATED_TLS}
 )
+
+
+def is_own(sid: object) -> bool:
+    """Say whether a statement with this Sid is the product's."""
+    if not isinstance(sid, str):
+        return False
+    return sid in _SIDS or sid.rstrip("0123456789") in (ALLOW_GUEST, DENY_GUEST_CHANGES, DENY_GUEST_LATER)

@@ -4,6 +4,8 @@ A site as the steps see it: its settings with everything that had to be looked u
 It travels through the execution as JSON, so each step reads it at its door like any other input.
 """
 
+from pydantic import Field
+
 from lambdas.core.step import Request
 
 # The tag that says which site a thing belongs to. People put it on the VPC and the subnets; the product
@@ -22,17 +24,30 @@ class Bucket(Request):
     immutability_days: int
 
 
-class Site(Request):
-    """Everything the steps need to know about a site."""
+class KnownSite(Request):
+    """What is known of a site without looking at its network: enough to release it."""
 
     site: str
     partition: str
     region: str
     account_id: str
+    buckets: tuple[Bucket, ...]
+    expected_servers: tuple[str, ...]
+    release_deadline_hours: int
+
+
+class Site(KnownSite):
+    """
+    Everything the steps need to know to make a site what it should be.
+
+    `subnet_ids` has one subnet for each zone; `subnet_zones` the zone of every subnet that would do, so
+    that an endpoint stays where it is when a further subnet is tagged.
+    """
+
     vpc_id: str
     subnet_ids: tuple[str, ...]
+    subnet_zones: dict[str, str] = Field(default_factory=dict)
     onprem_cidrs: tuple[str, ...]
-    buckets: tuple[Bucket, ...]
     endpoint_policy: str
     additional_buckets: tuple[str, ...]
     vpc_endpoint_id: str | None

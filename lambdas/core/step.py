@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnectionError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.errors import ContractError
@@ -129,8 +130,10 @@ def step_errors() -> Iterator[None]:
         raise InvalidRequestError(str(error)) from error
     except ClientError as error:
         raise _translated(error) from error
-    except BotoCoreError as error:
+    except (HTTPClientError, NoConnectionError) as error:
         raise AwsUnavailableError(f"AWS did not answer: {error}") from error
+    except BotoCoreError as error:
+        raise AwsRefusedError(f"the request could not be sent: {error}") from error
 
 
 def _translated(error: ClientError) -> StepError:

@@ -14,10 +14,12 @@ from lambdas.ensure_bucket.s3_buckets import S3Buckets
 
 
 class EnsureBucketRequest(Request):
-    """The site, and the run that new buckets are tagged with."""
+    """The site, the run that new buckets are tagged with, and which buckets were locked before."""
 
     site: Site
     execution: str
+    repair: bool
+    enforced_before: tuple[str, ...]
 
 
 @cache
@@ -35,5 +37,7 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
         _buckets(request.site.account_id, request.site.region),
         request.site,
         run=Execution.from_arn(request.execution).name,
+        repair=request.repair,
+        enforced_before=request.enforced_before,
     )
     return result(ensured)

@@ -7,11 +7,12 @@ Versioning, encryption and Object Lock of an existing bucket are never changed: 
 depends on them. No lifecycle rule, no replication and no default retention may touch backups.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from lambdas.core.errors import BucketRefusedError
+from lambdas.core.drift import NOT_OURS, ONLY_CHECKED, Drift
+from lambdas.core.errors import BucketRefusedError, ConcurrentChangeError
 from lambdas.core.site import CREATOR_TAG, SITE_TAG, Bucket, Site
 
 
@@ -33,11 +34,16 @@ class BucketState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnsuredBucket:
-    """A bucket after this step; `enforce` says whether it may be locked to the endpoint at once."""
+    """
+    A bucket after this step; `enforce` says whether it may be locked to the endpoint at once.
+
+    `exists` is false only where a run that only checks found no bucket.
+    """
 
     name: str
+    exists: bool
     created: bool
-    repaired: tuple[str, ...]
+    drift: tuple[Drift, ...]
     enforce: bool
 
 
@@ -53,51 +59,106 @@ class Buckets(Protocol):
     def is_empty(self, name: str) -> bool: ...
 
 
-def ensure_buckets(buckets: Buckets, site: Site, *, run: str) -> tuple[EnsuredBucket, ...]:
-    """Make every bucket of *site* match; raises BucketRefusedError before anything is created."""
+def ensure_buckets(
+    buckets: Buckets, site: Site, *, run: str, repair: bool, enforced_before: Collection[str]
+) -> tuple[EnsuredBucket, ...]:
+    """
+    Make every bucket of *site* match; raises BucketRefusedError before anything is created.
+
+    `enforced_before` were locked by an earlier run: they are locked again whatever happened to their
+    policy. Without `repair` nothing is created or changed.
+    """
     states = {wanted.name: buckets.state(wanted.name) for wanted in site.buckets}
     for wanted in site.buckets:
         state = states[wanted.name]
         if state is not None:
             _refuse_unfit(wanted, state, site)
-    return tuple(_ensure(buckets, wanted, states[wanted.name], site, run=run) for wanted in site.buckets)
+    return tuple(
+        _ensure(
+            buckets,
+            wanted,
+            states[wanted.name],
+            site,
+            run=run,
+            repair=repair,
+            enforced=wanted.name in enforced_before,
+        )
+        for wanted in site.buckets
+    )
 
 
 def _ensure(
-    buckets: Buckets, wanted: Bucket, state: BucketState | None, site: Site, *, run: str
+    buckets: Buckets,
+    wanted: Bucket,
+    state: BucketState | None,
+    site: Site,
+    *,
+    run: str,
+    repair: bool,
+    enforced: bool,
 ) -> EnsuredBucket:
-    created = state is None
+    name = wanted.name
+    created = state is None and repair
+    missing: tuple[Drift, ...] = ()
     if state is None:
+        missing = (_missing(name, repair=repair),) if enforced or not repair else ()
+        if not repair:
+            return EnsuredBucket(name=name, exists=False, created=False, drift=missing, enforce=False)
         buckets.create(
-            wanted.name,
+            name,
             object_lock=wanted.immutability_days > 0,
             tags={SITE_TAG: site.site, CREATOR_TAG: run},
         )
         # What a new bucket is like, AWS decides: look, then repair like any other bucket of ours.
-        state = buckets.state(wanted.name)
+        state = buckets.state(name)
         if state is None:
-            raise BucketRefusedError(bucket=wanted.name, problem="it disappeared right after it was created")
-    ours = CREATOR_TAG in state.tags
+            raise ConcurrentChangeError(f"bucket {name} was created and can't be seen yet")
+    drift = _drift(buckets, name, state, repair=repair)
     return EnsuredBucket(
-        name=wanted.name,
+        name=name,
+        exists=True,
         created=created,
-        repaired=_repair(buckets, wanted.name, state) if ours else (),
-        enforce=ours or buckets.is_enforced(wanted.name) or buckets.is_empty(wanted.name),
+        # What AWS gave a bucket that was made just now is nobody's drift.
+        drift=missing if created else drift,
+        # Nobody relies on an empty bucket; one that holds something may be in use from elsewhere.
+        enforce=enforced or created or buckets.is_enforced(name) or buckets.is_empty(name),
     )
 
 
-def _repair(buckets: Buckets, name: str, state: BucketState) -> tuple[str, ...]:
-    repaired = []
-    if not state.public_access_blocked:
-        buckets.block_public_access(name)
-        repaired.append("public access block")
-    if not state.owner_enforced:
-        buckets.enforce_owner(name)
-        repaired.append("object ownership")
-    if not state.encrypted:
-        buckets.encrypt(name)
-        repaired.append("default encryption")
-    return tuple(repaired)
+def _missing(name: str, *, repair: bool) -> Drift:
+    return Drift(
+        resource=name,
+        property="bucket",
+        found="absent",
+        wanted="there",
+        repaired=repair,
+        why=None if repair else ONLY_CHECKED,
+    )
+
+
+def _drift(buckets: Buckets, name: str, state: BucketState, *, repair: bool) -> tuple[Drift, ...]:
+    ours = CREATOR_TAG in state.tags
+    found = []
+    for wrong, what, wanted, mend in (
+        (not state.public_access_blocked, "public access", "blocked", buckets.block_public_access),
+        (not state.owner_enforced, "object ownership", "bucket owner enforced", buckets.enforce_owner),
+        (not state.encrypted, "default encryption", "on", buckets.encrypt),
+    ):
+        if not wrong:
+            continue
+        if ours and repair:
+            mend(name)
+        found.append(
+            Drift(
+                resource=name,
+                property=what,
+                found=f"not {wanted}",
+                wanted=wanted,
+                repaired=ours and repair,
+                why=NOT_OURS if not ours else None if repair else ONLY_CHECKED,
+            )
+        )
+    return tuple(found)
 
 
 def _refuse_unfit(wanted: Bucket, state: BucketState, site: Site) -> None:
@@ -137,10 +198,11 @@ def _refuse_unfit(wanted: Bucket, state: BucketState, site: Site) -> None:
 
 def result(ensured: Sequence[EnsuredBucket]) -> dict[str, object]:
     """Say what this step did, for the execution's output."""
+    drift = [drift for bucket in ensured for drift in bucket.drift]
     return {
-        "changed": any(bucket.created or bucket.repaired for bucket in ensured),
+        "changed": any(bucket.created for bucket in ensured) or any(one.repaired for one in drift),
         "created": [bucket.name for bucket in ensured if bucket.created],
-        "repaired": [f"{bucket.name}: {what}" for bucket in ensured for what in bucket.repaired],
         "enforced": [bucket.name for bucket in ensured if bucket.enforce],
-        "pending": [bucket.name for bucket in ensured if not bucket.enforce],
+        "pending": [bucket.name for bucket in ensured if bucket.exists and not bucket.enforce],
+        "drift": [one.model_dump() for one in drift],
     }

@@ -54,7 +54,9 @@ class Ec2Endpoints:
 
     def groups_tagged(self, tags: Mapping[str, str | None], *, vpc_id: str) -> Sequence[SecurityGroup]:
         """Read the groups of the VPC that carry all the tags."""
-        answer = self._client.describe_security_groups(Filters=_filters(tags, vpc_id))
+        answer = self._client.describe_security_groups(
+            Filters=[*_filters(tags), {"Name": "vpc-id", "Values": [vpc_id]}]
+        )
         return [_group(found) for found in answer["SecurityGroups"]]
 
     def create_group(self, name: str, *, vpc_id: str, tags: Mapping[str, str]) -> SecurityGroup:
@@ -110,13 +112,11 @@ class Ec2Endpoints:
             raise
         return _endpoint(found[0]) if found else None
 
-    def endpoints_tagged(self, tags: Mapping[str, str | None], *, vpc_id: str) -> Sequence[Endpoint]:
-        """Read the endpoints of the VPC that carry all the tags."""
+    def endpoints_tagged(self, tags: Mapping[str, str | None]) -> Sequence[Endpoint]:
+        """Read the endpoints that carry all the tags, in whatever VPC."""
         return [
             _endpoint(found)
-            for page in self._client.get_paginator("describe_vpc_endpoints").paginate(
-                Filters=_filters(tags, vpc_id)
-            )
+            for page in self._client.get_paginator("describe_vpc_endpoints").paginate(Filters=_filters(tags))
             for found in page["VpcEndpoints"]
         ]
 
@@ -160,8 +160,8 @@ class Ec2Endpoints:
         self._client.modify_vpc_endpoint(VpcEndpointId=endpoint_id, **given)
 
 
-def _filters(tags: Mapping[str, str | None], vpc_id: str) -> "list[FilterTypeDef]":
-    filters: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": [vpc_id]}]
+def _filters(tags: Mapping[str, str | None]) -> "list[FilterTypeDef]":
+    filters: list[FilterTypeDef] = []
     for key, value in tags.items():
         if value is None:
             filters.append({"Name": "tag-key", "Values": [key]})

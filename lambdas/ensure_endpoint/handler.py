@@ -14,10 +14,12 @@ from lambdas.ensure_endpoint.logic import ensure_endpoint, result
 
 
 class EnsureEndpointRequest(Request):
-    """The site, and the run that new things are tagged with."""
+    """The site, the run that new things are tagged with, and the endpoints that servers were told of."""
 
     site: Site
     execution: str
+    repair: bool
+    known: tuple[str, ...]
 
 
 @cache
@@ -30,4 +32,6 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
     """Return the endpoint's id, and what was created and repaired."""
     request = parse(EnsureEndpointRequest, event)
     run = Execution.from_arn(request.execution).name
-    return result(ensure_endpoint(_endpoints(), request.site, run=run))
+    return result(
+        ensure_endpoint(_endpoints(), request.site, run=run, repair=request.repair, known=request.known)
+    )

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 
@@ -13,16 +13,26 @@ from lambdas.core.execution import Execution
 from lambdas.core.site import Site
 from lambdas.core.ssm_documents import SsmDocuments
 from lambdas.core.step import Request, parse, step
-from lambdas.publish_endpoint.logic import publish
+from lambdas.publish_endpoint.logic import publish, withdraw
 
 
 class PublishRequest(Request):
     """The site and how its endpoint is reached."""
 
+    action: Literal["publish"]
     site: Site
     vpc_endpoint_id: str
     endpoint_host: str
     endpoint_addresses: tuple[str, ...]
+    execution: str
+    repair: bool
+
+
+class WithdrawRequest(Request):
+    """The site whose servers are to go back."""
+
+    action: Literal["withdraw"]
+    site: str
     execution: str
 
 
@@ -34,6 +44,16 @@ def _documents() -> SsmDocuments:
 @step
 def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
     """Return the parameter's version and whether it was written now."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if event.get("action") == "withdraw":
+        withdrawal = parse(WithdrawRequest, event)
+        publication = withdraw(
+            _documents(),
+            names.site_name(withdrawal.site),
+            published_at=now,
+            execution=Execution.from_arn(withdrawal.execution).name,
+        )
+        return {"changed": publication.changed, "version": publication.version}
     request = parse(PublishRequest, event)
     site = request.site
     region = names.region(site.region)
@@ -54,8 +74,8 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
             for bucket in site.buckets
         ),
         state=EndpointState.ACTIVE,
-        published_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        published_at=now,
         execution=Execution.from_arn(request.execution).name,
     )
-    publication = publish(_documents(), document)
+    publication = publish(_documents(), document, repair=request.repair)
     return {"changed": publication.changed, "version": publication.version}

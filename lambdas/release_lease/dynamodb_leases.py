@@ -1,8 +1,10 @@
-"""Give the lease back."""
+"""Give the lease back, and keep what the next run must know (see acquire_lease.dynamodb_leases)."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+
+from lambdas.release_lease.logic import Legacy
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -15,16 +17,43 @@ class DynamoDbLeases:
         self._client = client
         self._table = table
 
-    def release(self, site: str, *, execution: str) -> bool:
-        """End the lease and forget the replaced policies, if the lease is still this run's."""
+    def release(self, site: str, *, execution: str, legacy: Legacy) -> bool:
+        """End the lease in one write with what is remembered, if the lease is still this run's."""
+        memory = legacy.memory
+        names = {
+            "#lease": "lease",
+            "#execution": "execution",
+            "#enforced": "enforced",
+            "#remembered": "remembered",
+        }
+        remembered: dict[str, Any] = {
+            "endpoints": {"L": [{"S": endpoint} for endpoint in memory.endpoints]},
+            "pending": {"BOOL": memory.pending},
+        }
+        if memory.locked is not None:
+            remembered["locked"] = {"S": memory.locked}
+        values: dict[str, Any] = {
+            ":me": {"S": execution},
+            ":enforced": {"L": [{"S": bucket} for bucket in memory.enforced]},
+            ":remembered": {"M": remembered},
+        }
+        update = "SET #enforced = :enforced, #remembered = :remembered"
+        if legacy.status is not None:
+            names["#status"] = "status"
+            values[":status"] = {"S": legacy.status.to_json()}
+            update += ", #status = :status"
+        update += " REMOVE #lease, replaced_policies"
+        for number, grant in enumerate(legacy.ended):
+            names[f"#grant{number}"] = f"grant {grant.principal}"
+            update += f", #grant{number}"
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key={"site": {"S": site}},
-                UpdateExpression="REMOVE #lease, replaced_policies",
+                UpdateExpression=update,
                 ConditionExpression="#lease.#execution = :me",
-                ExpressionAttributeNames={"#lease": "lease", "#execution": "execution"},
-                ExpressionAttributeValues={":me": {"S": execution}},
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
             )
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":

@@ -1,14 +1,18 @@
-"""Always the last step: let the next run of the site work."""
+"""Always the last step: say what is news, keep what the next run must know, and give the lease back."""
 
 from functools import cache
 from typing import Any
 
 import boto3
+from aws_lambda_powertools.metrics import MetricUnit
 
 from lambdas.core.clients import CONFIG
+from lambdas.core.observability import metrics
 from lambdas.core.settings import FunctionSettings
 from lambdas.core.step import Request, parse, step
 from lambdas.release_lease.dynamodb_leases import DynamoDbLeases
+from lambdas.release_lease.eventbridge_events import EventBridgeEvents
+from lambdas.release_lease.logic import RunState, events, legacy
 
 
 class Settings(FunctionSettings):
@@ -18,10 +22,9 @@ class Settings(FunctionSettings):
 
 
 class ReleaseRequest(Request):
-    """Whose lease ends."""
+    """The whole state of the execution."""
 
-    site: str
-    execution: str
+    run: RunState
 
 
 @cache
@@ -29,9 +32,27 @@ def _leases(table: str) -> DynamoDbLeases:
     return DynamoDbLeases(boto3.client("dynamodb", config=CONFIG), table=table)
 
 
+@cache
+def _events() -> EventBridgeEvents:
+    return EventBridgeEvents(boto3.client("events", config=CONFIG))
+
+
 @step
 def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
-    """Return whether the lease was still this run's; when it wasn't, nothing is left to release."""
-    request = parse(ReleaseRequest, event)
-    released = _leases(Settings.from_env().sites_table).release(request.site, execution=request.execution)
-    return {"released": released}
+    """Return the site's status, the drift, and whether the lease was still this run's."""
+    run = parse(ReleaseRequest, event).run
+    left = legacy(run)
+    # Events first: if this step is tried again, an event may come twice, but none is lost.
+    _events().put(events(run, left))
+    released = _leases(Settings.from_env().sites_table).release(
+        run.lease.site, execution=run.lease.execution, legacy=left
+    )
+    repaired = sum(drift.repaired for drift in run.drift)
+    metrics.add_metric(name="DriftRepaired", unit=MetricUnit.Count, value=repaired)
+    metrics.add_metric(name="DriftLeft", unit=MetricUnit.Count, value=len(run.drift) - repaired)
+    metrics.add_metric(name="SitePending", unit=MetricUnit.Count, value=int(left.memory.pending))
+    return {
+        "released": released,
+        "status": left.status.model_dump(mode="json") if left.status else None,
+        "drift": [drift.model_dump() for drift in run.drift],
+    }

@@ -1,7 +1,7 @@
 """Read the site's settings and find its network; the first step that can refuse the settings."""
 
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 
@@ -10,15 +10,16 @@ from lambdas.core.clients import CONFIG
 from lambdas.core.execution import Execution
 from lambdas.core.step import Request, parse, step
 from lambdas.resolve_request.ec2_network import Ec2Network
-from lambdas.resolve_request.logic import resolve
+from lambdas.resolve_request.logic import resolve, resolve_for_release
 from lambdas.resolve_request.ssm_settings import SsmSettings
 
 
 class ResolveRequest(Request):
-    """Which site, and in which run."""
+    """Which site, in which run, and what it should be."""
 
     site: str
     execution: str
+    intent: Literal["provisioned", "released"]
 
 
 @cache
@@ -33,12 +34,10 @@ def _network() -> Ec2Network:
 
 @step
 def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
-    """Return the site as all later steps see it (`lambdas.core.site.Site`)."""
+    """Return the site as all later steps see it: `Site`, or `KnownSite` when it is to be released."""
     request = parse(ResolveRequest, event)
-    site = resolve(
-        _settings(),
-        _network(),
-        site=names.site_name(request.site),
-        execution=Execution.from_arn(request.execution),
-    )
-    return site.model_dump(mode="json")
+    site = names.site_name(request.site)
+    execution = Execution.from_arn(request.execution)
+    if request.intent == "released":
+        return resolve_for_release(_settings(), site=site, execution=execution).model_dump(mode="json")
+    return resolve(_settings(), _network(), site=site, execution=execution).model_dump(mode="json")

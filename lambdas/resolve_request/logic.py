@@ -12,7 +12,7 @@ from contract import names
 from contract.settings import SiteSettings
 from lambdas.core.errors import InvalidRequestError, NetworkNotFoundError
 from lambdas.core.execution import Execution
-from lambdas.core.site import SITE_TAG, Bucket, Site
+from lambdas.core.site import SITE_TAG, Bucket, KnownSite, Site
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,28 +41,47 @@ class Network(Protocol):
 
 def resolve(stored: StoredSettings, network: Network, *, site: names.SiteName, execution: Execution) -> Site:
     """Read and check the settings of *site*, and find its network."""
-    settings = SiteSettings.from_json(stored.read(site))
-    if settings.site != site:
-        raise InvalidRequestError(
-            f"site: the settings of {site} speak of {settings.site}; deploy the stack again"
-        )
-    buckets = _buckets(settings, execution)
+    settings = _settings(stored, site)
     vpc_id = _vpc(network, settings)
+    subnets = _subnets(network, settings, vpc_id)
     return Site(
-        site=site,
-        partition=execution.partition,
-        region=execution.region,
-        account_id=execution.account_id,
+        **_known(settings, execution).model_dump(),
         vpc_id=vpc_id,
-        subnet_ids=_one_per_zone(_subnets(network, settings, vpc_id), named=bool(settings.subnet_ids)),
+        subnet_ids=_one_per_zone(subnets, named=bool(settings.subnet_ids)),
+        subnet_zones={subnet.id: subnet.availability_zone for subnet in subnets},
         onprem_cidrs=settings.onprem_cidrs,
-        buckets=buckets,
         endpoint_policy=settings.endpoint_policy,
         additional_buckets=settings.additional_buckets,
         vpc_endpoint_id=settings.vpc_endpoint_id,
         security_group_id=settings.security_group_id,
         policy_administrators=settings.policy_administrators,
         additional_endpoint_ids=settings.additional_endpoint_ids,
+    )
+
+
+def resolve_for_release(stored: StoredSettings, *, site: names.SiteName, execution: Execution) -> KnownSite:
+    """Read the settings of a site that is to be released: its network may be gone already."""
+    return _known(_settings(stored, site), execution)
+
+
+def _settings(stored: StoredSettings, site: names.SiteName) -> SiteSettings:
+    settings = SiteSettings.from_json(stored.read(site))
+    if settings.site != site:
+        raise InvalidRequestError(
+            f"site: the settings of {site} speak of {settings.site}; deploy the stack again"
+        )
+    return settings
+
+
+def _known(settings: SiteSettings, execution: Execution) -> KnownSite:
+    return KnownSite(
+        site=settings.site,
+        partition=execution.partition,
+        region=execution.region,
+        account_id=execution.account_id,
+        buckets=_buckets(settings, execution),
+        expected_servers=settings.expected_servers,
+        release_deadline_hours=settings.release_deadline_hours,
     )
 
 

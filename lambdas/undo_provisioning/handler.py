@@ -1,17 +1,20 @@
 """After a failed run: remove what it created and nobody relies on."""
 
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from contract import names
 from lambdas.core.clients import CONFIG
+from lambdas.core.ec2_own_endpoints import Ec2OwnEndpoints
 from lambdas.core.execution import Execution
 from lambdas.core.ssm_documents import SsmDocuments
 from lambdas.core.step import Request, parse, step
-from lambdas.undo_provisioning.ec2_leftovers import Ec2Leftovers
 from lambdas.undo_provisioning.logic import undo
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
 
 
 class UndoRequest(Request):
@@ -22,8 +25,8 @@ class UndoRequest(Request):
 
 
 @cache
-def _leftovers() -> Ec2Leftovers:
-    return Ec2Leftovers(boto3.client("ec2", config=CONFIG))
+def _ec2() -> "EC2Client":
+    return boto3.client("ec2", config=CONFIG)
 
 
 @cache
@@ -37,8 +40,7 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
     request = parse(UndoRequest, event)
     published = _documents().read(names.site_name(request.site))
     removed = undo(
-        _leftovers(),
-        site=request.site,
+        Ec2OwnEndpoints(_ec2(), site=request.site),
         run=Execution.from_arn(request.execution).name,
         published_endpoint=(published.document.vpc_endpoint_id if published and published.document else None),
     )

@@ -9,25 +9,28 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class Leftovers(Protocol):
-    """What this step needs from EC2; only things that carry the run's own tag are ever named."""
+class OwnEndpoints(Protocol):
+    """What this step needs from EC2; only what the product has made for the site is ever named."""
 
-    def endpoints(self, *, site: str, run: str) -> Sequence[str]: ...
-    def groups(self, *, site: str, run: str) -> Sequence[str]: ...
+    def endpoints(self, *, run: str | None) -> Sequence[str]: ...
+    def groups(self, *, run: str | None) -> Sequence[str]: ...
+    def groups_of(self, endpoint_ids: Sequence[str]) -> Sequence[str]: ...
     def delete_endpoints(self, endpoint_ids: Sequence[str]) -> None: ...
     def delete_group(self, group_id: str) -> None:
         """Raises GroupInUseError while an endpoint that is going away still uses it."""
         ...
 
 
-def undo(leftovers: Leftovers, *, site: str, run: str, published_endpoint: str | None) -> list[str]:
+def undo(own: OwnEndpoints, *, run: str, published_endpoint: str | None) -> list[str]:
     """Remove what *run* left; return the ids that were removed."""
-    endpoints = list(leftovers.endpoints(site=site, run=run))
+    endpoints = list(own.endpoints(run=run))
     if published_endpoint in endpoints:
         return []
     if endpoints:
-        leftovers.delete_endpoints(endpoints)
-    groups = list(leftovers.groups(site=site, run=run))
+        own.delete_endpoints(endpoints)
+    # A run may have given the published endpoint a new group: what servers rely on stays.
+    used = set(own.groups_of([published_endpoint])) if published_endpoint else set()
+    groups = [group for group in own.groups(run=run) if group not in used]
     for group in groups:
-        leftovers.delete_group(group)
+        own.delete_group(group)
     return [*endpoints, *groups]

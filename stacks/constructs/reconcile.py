@@ -1,8 +1,9 @@
 """
-The state machine: lease, resolve, bucket, endpoint, ready?, policy, prove, publish, and back.
+The state machine: makes a site what it should be, or releases it, or only looks.
 
 A failure before the publication is undone as far as the run had come; the lease is always released;
-the first error is the execution's error. JSONPath, because the embedded AWS can't run JSONata.
+the first error is the execution's error. A release is not undone: the next run goes on with it.
+JSONPath, because the embedded AWS can't run JSONata.
 """
 
 from collections.abc import Sequence
@@ -19,8 +20,12 @@ from stacks.constructs.step_function_lambda import StepFunctionLambda, accept_do
 _EXECUTION = sfn.JsonPath.string_at("$$.Execution.Id")
 _SITE = sfn.JsonPath.object_at("$.site")
 _LEASED_SITE = sfn.JsonPath.string_at("$.lease.site")
+_INTENT = sfn.JsonPath.string_at("$.lease.intent")
+_REPAIR = sfn.JsonPath.object_at("$.lease.repair")
+_MEMORY = sfn.JsonPath.object_at("$.lease.memory")
 _ENDPOINT = sfn.JsonPath.string_at("$.endpoint.vpc_endpoint_id")
-_LOCKED = sfn.JsonPath.object_at("$.bucket.enforced")
+_LOCKED = sfn.JsonPath.object_at("$.adoption.enforce")
+_LET_IN = sfn.JsonPath.object_at("$.adoption.let_in")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +37,11 @@ class Steps:
     ensure_bucket: StepFunctionLambda
     ensure_endpoint: StepFunctionLambda
     check_endpoint: StepFunctionLambda
+    read_adoption: StepFunctionLambda
     attach_bucket_policy: StepFunctionLambda
     prove_lockdown: StepFunctionLambda
     publish_endpoint: StepFunctionLambda
+    remove_endpoints: StepFunctionLambda
     undo_provisioning: StepFunctionLambda
     release_lease: StepFunctionLambda
 
@@ -103,8 +110,41 @@ def deliver_logs() -> iam.PolicyStatement:
 
 
 def _definition(scope: Construct, steps: Steps) -> sfn.IChainable:
-    release = _release(scope, steps)
+    release = _release_lease(scope, steps)
+    acquire = steps.acquire_lease.task(
+        "AcquireLease",
+        payload={"request": sfn.JsonPath.object_at("$"), "execution": _EXECUTION},
+        # From here on the state holds what was validated, and nothing of what was sent.
+        selector={"lease": sfn.JsonPath.object_at("$")},
+        result_path="$",
+    )
+    refused = sfn.Fail(scope, "Refused", error_path="$.Error", cause_path="$.Cause")
+    acquire.add_catch(refused, errors=["States.ALL"], result_path="$")
+    outcome, intent = "$.lease.outcome", "$.lease.intent"
+    return acquire.next(
+        sfn.Choice(scope, "WhatShouldBe")
+        .when(
+            sfn.Condition.string_equals(outcome, "superseded"),
+            sfn.Succeed(scope, "Superseded", comment="Another run waits for the lease and will do the same."),
+        )
+        .when(
+            sfn.Condition.string_equals(outcome, "idle"),
+            sfn.Succeed(scope, "NothingPending", comment="The hourly run has nothing to do."),
+        )
+        .when(sfn.Condition.string_equals(intent, "provisioned"), _provision(scope, steps, release))
+        .when(
+            sfn.Condition.and_(
+                sfn.Condition.string_equals(intent, "released"),
+                sfn.Condition.boolean_equals("$.lease.repair", False),
+            ),
+            release,
+        )
+        .when(sfn.Condition.string_equals(intent, "released"), _release_site(scope, steps, release))
+        .otherwise(_unknown_intent(scope, release))
+    )
 
+
+def _provision(scope: Construct, steps: Steps, release: sfn.IChainable) -> sfn.IChainable:
     undo = steps.undo_provisioning.task(
         "UndoProvisioning",
         payload={"site": _LEASED_SITE, "execution": _EXECUTION},
@@ -124,19 +164,47 @@ def _definition(scope: Construct, steps: Steps) -> sfn.IChainable:
 
     resolve = steps.resolve_request.task(
         "ResolveRequest",
-        payload={"site": _LEASED_SITE, "execution": _EXECUTION},
+        payload={"site": _LEASED_SITE, "execution": _EXECUTION, "intent": _INTENT},
         result_path="$.site",
     )
     bucket = steps.ensure_bucket.task(
-        "EnsureBucket", payload={"site": _SITE, "execution": _EXECUTION}, result_path="$.bucket"
+        "EnsureBucket",
+        payload={
+            "site": _SITE,
+            "execution": _EXECUTION,
+            "repair": _REPAIR,
+            "enforced_before": sfn.JsonPath.object_at("$.lease.memory.enforced"),
+        },
+        result_path="$.bucket",
     )
     endpoint = steps.ensure_endpoint.task(
-        "EnsureEndpoint", payload={"site": _SITE, "execution": _EXECUTION}, result_path="$.endpoint"
+        "EnsureEndpoint",
+        payload={
+            "site": _SITE,
+            "execution": _EXECUTION,
+            "repair": _REPAIR,
+            "known": sfn.JsonPath.object_at("$.lease.memory.endpoints"),
+        },
+        result_path="$.endpoint",
     )
     check = steps.check_endpoint.task(
         "CheckEndpoint",
         payload={"vpc_endpoint_id": _ENDPOINT, "region": sfn.JsonPath.string_at("$.site.region")},
         result_path="$.reach",
+    )
+    adoption = steps.read_adoption.task(
+        "ReadAdoption",
+        payload={
+            "about": "adoption",
+            "site": _LEASED_SITE,
+            "expected_servers": sfn.JsonPath.object_at("$.site.expected_servers"),
+            "memory": _MEMORY,
+            "vpc_endpoint_id": _ENDPOINT,
+            "others": sfn.JsonPath.object_at("$.endpoint.others"),
+            "enforced": sfn.JsonPath.object_at("$.bucket.enforced"),
+            "pending": sfn.JsonPath.object_at("$.bucket.pending"),
+        },
+        result_path="$.adoption",
     )
     attach = steps.attach_bucket_policy.task(
         "AttachBucketPolicy",
@@ -144,7 +212,9 @@ def _definition(scope: Construct, steps: Steps) -> sfn.IChainable:
             "action": "attach",
             "site": _SITE,
             "buckets": _LOCKED,
-            "vpc_endpoint_id": _ENDPOINT,
+            "let_in": _LET_IN,
+            "memory": _MEMORY,
+            "repair": _REPAIR,
             "execution": _EXECUTION,
         },
         result_path="$.policy",
@@ -157,44 +227,107 @@ def _definition(scope: Construct, steps: Steps) -> sfn.IChainable:
     publish = steps.publish_endpoint.task(
         "PublishEndpoint",
         payload={
+            "action": "publish",
             "site": _SITE,
             "vpc_endpoint_id": _ENDPOINT,
             "endpoint_host": sfn.JsonPath.string_at("$.reach.endpoint_host"),
             "endpoint_addresses": sfn.JsonPath.object_at("$.reach.endpoint_addresses"),
             "execution": _EXECUTION,
+            "repair": _REPAIR,
         },
         result_path="$.publication",
     )
+    retire = steps.remove_endpoints.task(
+        "RetireEndpoints", payload={"site": _LEASED_SITE, "keep": _LET_IN}, result_path="$.retirement"
+    )
     # Each failure is undone as far as the run had come: nothing, the endpoint, or the policy as well.
-    for task in (resolve, bucket):
+    for task in (resolve, bucket, retire):
         task.add_catch(release, errors=["States.ALL"], result_path="$.error")
-    for task in (endpoint, check):
+    for task in (endpoint, check, adoption):
         task.add_catch(undo, errors=["States.ALL"], result_path="$.error")
+    # Whoever has lost the lease must not undo what the new holder relies on.
+    attach.add_catch(release, errors=["LeaseLostError"], result_path="$.error")
     for task in (attach, prove, publish):
         task.add_catch(restore, errors=["States.ALL"], result_path="$.error")
 
-    provision = (
-        resolve.next(bucket).next(endpoint).next(check).next(attach).next(prove).next(publish).next(release)
-    )
-
-    acquire = steps.acquire_lease.task(
-        "AcquireLease",
-        payload={"request": sfn.JsonPath.object_at("$"), "execution": _EXECUTION},
-        # From here on the state holds what was validated, and nothing of what was sent.
-        selector={"lease": sfn.JsonPath.object_at("$")},
-        result_path="$",
-    )
-    refused = sfn.Fail(scope, "Refused", error_path="$.Error", cause_path="$.Cause")
-    acquire.add_catch(refused, errors=["States.ALL"], result_path="$")
-    return acquire.next(
-        sfn.Choice(scope, "WhatShouldBe")
+    retire.next(release)
+    publish.next(
+        sfn.Choice(scope, "AnythingToRetire")
         .when(
-            sfn.Condition.string_equals("$.lease.outcome", "superseded"),
-            sfn.Succeed(scope, "Superseded", comment="Another run waits for the lease and will do the same."),
+            sfn.Condition.and_(
+                sfn.Condition.boolean_equals("$.adoption.retire", True),
+                sfn.Condition.boolean_equals("$.lease.repair", True),
+            ),
+            retire,
         )
-        .when(sfn.Condition.string_equals("$.lease.intent", "provisioned"), provision)
-        .otherwise(_unknown_intent(scope, release))
+        .otherwise(release)
     )
+    prove.next(publish)
+    attach.next(
+        sfn.Choice(scope, "AnythingToProve")
+        # A run that only checks has said already that the policy is not what it should be.
+        .when(
+            sfn.Condition.and_(
+                sfn.Condition.boolean_equals("$.lease.repair", False),
+                sfn.Condition.is_present("$.policy.buckets[0]"),
+            ),
+            publish,
+        )
+        .otherwise(prove)
+    )
+    check.next(adoption).next(attach)
+    endpoint.next(
+        sfn.Choice(scope, "IsThereAnEndpoint")
+        # Only a run that checks goes on without one.
+        .when(sfn.Condition.is_null("$.endpoint.vpc_endpoint_id"), release)
+        .otherwise(check)
+    )
+    return resolve.next(bucket).next(endpoint)
+
+
+def _release_site(scope: Construct, steps: Steps, release: sfn.IChainable) -> sfn.IChainable:
+    """
+    In this order: servers go back to public endpoints, so the denial must be gone before they are told;
+    and they use the endpoint until they have gone back, so it is deleted last.
+    """
+    resolve = steps.resolve_request.task(
+        "ResolveRelease",
+        payload={"site": _LEASED_SITE, "execution": _EXECUTION, "intent": _INTENT},
+        result_path="$.site",
+    )
+    detach = steps.attach_bucket_policy.task(
+        "DetachBucketPolicy", payload={"action": "detach", "site": _SITE}, result_path="$.detachment"
+    )
+    withdraw = steps.publish_endpoint.task(
+        "WithdrawEndpoint",
+        payload={"action": "withdraw", "site": _LEASED_SITE, "execution": _EXECUTION},
+        result_path="$.publication",
+    )
+    reversion = steps.read_adoption.task(
+        "ReadReversion",
+        payload={
+            "about": "reversion",
+            "site": _SITE,
+            "memory": _MEMORY,
+            "purpose": sfn.JsonPath.string_at("$.lease.purpose"),
+        },
+        result_path="$.reversion",
+    )
+    remove = steps.remove_endpoints.task(
+        "RemoveEndpoints",
+        payload={"site": _LEASED_SITE, "keep": []},
+        result_path="$.removal",
+    )
+    for task in (resolve, detach, withdraw, reversion, remove):
+        task.add_catch(release, errors=["States.ALL"], result_path="$.error")
+    remove.next(release)
+    reversion.next(
+        sfn.Choice(scope, "AreAllBack")
+        .when(sfn.Condition.boolean_equals("$.reversion.back", True), remove)
+        # Each report starts a run, and the hourly one looks as well.
+        .otherwise(release)
+    )
+    return resolve.next(detach).next(withdraw).next(reversion)
 
 
 def _unknown_intent(scope: Construct, release: sfn.IChainable) -> sfn.IChainable:
@@ -215,9 +348,9 @@ def _unknown_intent(scope: Construct, release: sfn.IChainable) -> sfn.IChainable
     return error.next(release)
 
 
-def _release(scope: Construct, steps: Steps) -> sfn.TaskStateBase:
+def _release_lease(scope: Construct, steps: Steps) -> sfn.TaskStateBase:
     release = steps.release_lease.task(
-        "ReleaseLease", payload={"site": _LEASED_SITE, "execution": _EXECUTION}, result_path="$.released"
+        "ReleaseLease", payload={"run": sfn.JsonPath.object_at("$")}, result_path="$.end"
     )
     outcome = (
         sfn.Choice(scope, "Outcome")

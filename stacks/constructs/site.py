@@ -7,7 +7,16 @@ One construct, so that it sits unchanged in a plain stack and in the stack of a 
 from collections.abc import Sequence
 from pathlib import Path
 
-from aws_cdk import Acknowledgment, ArnFormat, CfnOutput, IgnoreMode, RemovalPolicy, Stack, Validations
+from aws_cdk import (
+    Acknowledgment,
+    ArnFormat,
+    CfnOutput,
+    Duration,
+    IgnoreMode,
+    RemovalPolicy,
+    Stack,
+    Validations,
+)
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
@@ -19,11 +28,14 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from contract.parameters import ROOT as PARAMETERS
 from contract.parameters import endpoint_parameter, settings_parameter
 from contract.settings import SiteSettings
 from stacks.constructs.reconcile import Reconcile, Steps
 from stacks.constructs.step_function_lambda import Shared, StepFunctionLambda
 from stacks.policies import buckets, network, parameters, table
+from stacks.policies import events as events_policies
+from stacks.policies.wildcards import explained
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "vbr-privatelink"
@@ -44,6 +56,7 @@ class Site(Construct):
         sites: Sequence[SiteSettings],
         log_retention: logs.RetentionDays,
         alert_emails: Sequence[str],
+        start_on_deployment: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self._stack = Stack.of(self)
@@ -58,7 +71,7 @@ class Site(Construct):
                 point_in_time_recovery_enabled=True
             ),
             # What the sites should be is not in any template: it stays when the stack goes.
-            removal_policy=RemovalPolicy.RETAIN,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         for site in sites:
             ssm.StringParameter(
@@ -74,11 +87,17 @@ class Site(Construct):
             steps=self._steps(),
             name=f"{NAME}-reconcile",
             log_group=logs.LogGroup(
-                self, "ReconcileLogs", retention=self._retention, removal_policy=RemovalPolicy.DESTROY
+                self,
+                "ReconcileLogs",
+                # Under this prefix Step Functions needs no entry of its own in the account's resource policy
+                # for logs, which is short and full in busy accounts.
+                log_group_name=f"/aws/vendedlogs/states/{NAME}-reconcile",
+                retention=self._retention,
+                removal_policy=RemovalPolicy.DESTROY,
             ),
         )
         self.state_machine = reconcile.state_machine
-        self._start_by_event()
+        self._start_by_events(on_deployment=start_on_deployment)
         self._tell_of_failures(alert_emails)
         CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
         CfnOutput(self, "SitesTable", value=self._table.table_name)
@@ -116,15 +135,13 @@ class Site(Construct):
             step="acquire_lease",
             shared=shared,
             statements=[
-                table.take_and_give_leases(self._table),
+                table.take_leases(self._table),
                 table.see_whether_runs_have_ended(execution_arns),
             ],
             environment={**sites_table, "SITES": ",".join(site.site for site in self._sites)},
-            explained_wildcards={
-                f"Resource::{execution_arns.replace(self._stack.partition, '<AWS::Partition>')}": (
-                    "Runs of this one workflow: each has a name of its own."
-                )
-            },
+            explained_wildcards=explained(
+                self._stack, [execution_arns], "Runs of this one workflow: each has a name of its own."
+            ),
         )
         ensure_bucket = StepFunctionLambda(
             self,
@@ -196,6 +213,18 @@ class Site(Construct):
                     network.look_at_network("ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcEndpoints")
                 ],
             ),
+            read_adoption=StepFunctionLambda(
+                self,
+                "ReadAdoption",
+                step="read_adoption",
+                shared=shared,
+                statements=[parameters.read_reports(self._site_parameter_arns())],
+                explained_wildcards=explained(
+                    self._stack,
+                    self._site_parameter_arns(),
+                    "All parameters of one site: its document, and its servers' reports, whose names grow.",
+                ),
+            ),
             attach_bucket_policy=attach_bucket_policy,
             prove_lockdown=StepFunctionLambda(
                 self,
@@ -210,6 +239,19 @@ class Site(Construct):
                 step="publish_endpoint",
                 shared=shared,
                 statements=[parameters.publish_endpoint(endpoint_arns)],
+            ),
+            remove_endpoints=StepFunctionLambda(
+                self,
+                "RemoveEndpoints",
+                step="remove_endpoints",
+                shared=shared,
+                statements=[
+                    network.look_at_network("ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpoints"),
+                    network.delete_own(self._stack),
+                ],
+                explained_wildcards=network.explained_wildcards(
+                    self._stack, "security-group", "vpc-endpoint"
+                ),
             ),
             undo_provisioning=StepFunctionLambda(
                 self,
@@ -230,7 +272,10 @@ class Site(Construct):
                 "ReleaseLease",
                 step="release_lease",
                 shared=shared,
-                statements=[table.take_and_give_leases(self._table)],
+                statements=[
+                    table.give_leases_back(self._table),
+                    events_policies.tell_the_account(self._event_bus_arn()),
+                ],
                 environment=sites_table,
             ),
         )
@@ -241,6 +286,17 @@ class Site(Construct):
             for site in self._sites
             for bucket in site.buckets
         ]
+
+    def _site_parameter_arns(self) -> list[str]:
+        """Of GetParametersByPath, the path itself is authorised, with or without its end."""
+        return [
+            self._parameter_arn(f"{PARAMETERS}/{site.site}{end}")
+            for site in self._sites
+            for end in ("", "/*")
+        ]
+
+    def _event_bus_arn(self) -> str:
+        return self._stack.format_arn(service="events", resource="event-bus", resource_name="default")
 
     def _parameter_arn(self, name: str) -> str:
         return self._stack.format_arn(
@@ -255,19 +311,89 @@ class Site(Construct):
             service="iam", region="", resource="role", resource_name=self._role_name(purpose)
         )
 
-    def _start_by_event(self) -> None:
-        """The whole event is passed on: the first step reads and checks it."""
+    def _start_by_events(self, *, on_deployment: bool) -> None:
+        """
+        Whole events are passed on: the first step reads and checks them.
+
+        None but a request changes what a site should be. Reports of servers are best effort in EventBridge,
+        so the hourly run looks as well.
+        """
         undelivered = sqs.Queue(self, "UndeliveredRequests", enforce_ssl=True)
         Validations.of(undelivered).acknowledge(
-            Acknowledgment(id="AwsSolutions-SQS3", reason="This is the dead-letter queue of the rule.")
+            Acknowledgment(id="AwsSolutions-SQS3", reason="This is the dead-letter queue of the rules.")
+        )
+        requests = (
+            "Access Grant Requested",
+            "Check Requested",
+            "Provision Requested",
+            "Release Requested",
+        )
+        whole = targets.SfnStateMachine(self.state_machine, dead_letter_queue=undelivered)
+        events.Rule(
+            self,
+            "Requested",
+            description="Somebody wants something of a site",
+            event_pattern=events.EventPattern(source=[NAME], detail_type=list(requests)),
+            targets=[whole],
         )
         events.Rule(
             self,
-            "ProvisionRequested",
-            description="Makes a site what it should be",
-            event_pattern=events.EventPattern(source=[NAME], detail_type=["Provision Requested"]),
-            targets=[targets.SfnStateMachine(self.state_machine, dead_letter_queue=undelivered)],
+            "Reported",
+            description="A server has reported what it made of the endpoint",
+            event_pattern=events.EventPattern(
+                source=["aws.ssm"],
+                detail_type=["Parameter Store Change"],
+                detail={
+                    "name": [{"wildcard": f"{PARAMETERS}/{site.site}/adoption/*"} for site in self._sites],
+                    "operation": ["Create", "Update"],
+                },
+            ),
+            targets=[whole],
         )
+        # A rule has room for five targets, so every fifth site begins a new one.
+        for number, first in enumerate(range(0, len(self._sites), 5)):
+            sites = [site.site for site in self._sites[first : first + 5]]
+            events.Rule(
+                self,
+                f"Hourly{number}",
+                description="Looks after what waits for a server, or for a time",
+                schedule=events.Schedule.rate(Duration.hours(1)),
+                targets=self._each(sites, purpose="pending", undelivered=undelivered),
+            )
+            events.Rule(
+                self,
+                f"Daily{number}",
+                description="Repairs what somebody has changed by hand",
+                schedule=events.Schedule.rate(Duration.days(1)),
+                targets=self._each(sites, purpose="reconcile", undelivered=undelivered),
+            )
+            if on_deployment:
+                events.Rule(
+                    self,
+                    f"Deployed{number}",
+                    description="Makes the sites follow new settings",
+                    event_pattern=events.EventPattern(
+                        source=["aws.cloudformation"],
+                        detail_type=["CloudFormation Stack Status Change"],
+                        detail={
+                            "stack-id": [self._stack.stack_id],
+                            "status-details": {"status": ["CREATE_COMPLETE", "UPDATE_COMPLETE"]},
+                        },
+                    ),
+                    targets=self._each(sites, purpose="reconcile", undelivered=undelivered),
+                )
+
+    def _each(
+        self, sites: Sequence[str], *, purpose: str, undelivered: sqs.IQueue
+    ) -> list[events.IRuleTarget]:
+        return [
+            targets.SfnStateMachine(
+                self.state_machine,
+                dead_letter_queue=undelivered,
+                input=events.RuleTargetInput.from_object({"site": site, "purpose": purpose}),
+            )
+            for site in sites
+        ]
 
     def _tell_of_failures(self, alert_emails: Sequence[str]) -> None:
         """By event and not by a state: a run that was stopped or timed out reaches no state any more."""

@@ -169,5 +169,12 @@ def accept_double_dependency(resource: Construct) -> None:
 def send_traces() -> iam.PolicyStatement:
     """X-Ray accepts no resource in these calls."""
     return iam.PolicyStatement(
-        sid="SendTraces", actions=["xray:PutTelemetryRecords", "xray:PutTraceSegments"], resources=["*"]
+        sid="SendTraces",
+        actions=[
+            "xray:GetSamplingRules",
+            "xray:GetSamplingTargets",
+            "xray:PutTelemetryRecords",
+            "xray:PutTraceSegments",
+        ],
+        resources=["*"],
     )

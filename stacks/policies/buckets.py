@@ -69,6 +69,9 @@ def put_the_probe(probe_arns: Sequence[str]) -> iam.PolicyStatement:
     """
     Without it, the probe would be refused for want of permission, and that would prove nothing.
 
-    One key per bucket, and a condition in the request keeps even that from being written.
+    One key per bucket, and a condition in the request keeps even that from being written; a conditional
+    write needs the permission to read the key as well (Amazon S3 User Guide, "Conditional writes").
     """
-    return iam.PolicyStatement(sid="PutTheProbe", actions=["s3:PutObject"], resources=list(probe_arns))
+    return iam.PolicyStatement(
+        sid="PutTheProbe", actions=["s3:GetObject", "s3:PutObject"], resources=list(probe_arns)
+    )

@@ -8,6 +8,8 @@ only the product sets when it creates.
 from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 
+from stacks.policies.wildcards import explained
+
 # The same keys as in lambdas/core/site.py; a test keeps them equal.
 SITE_TAG = "vbr-privatelink"
 CREATOR_TAG = "vbr-privatelink-created-by"
@@ -83,7 +85,7 @@ def delete_own(stack: Stack) -> iam.PolicyStatement:
 
 
 def explained_wildcards(stack: Stack, *kinds: str) -> dict[str, str]:
-    """Say why each of these resources ends in a wildcard, by the id under which cdk-nag reports it."""
+    """Say why each of these resources ends in a wildcard."""
     reasons = {
         "security-group": "The group's id isn't known before it exists; the tag of the product is required.",
         "vpc-endpoint": "The endpoint's id isn't known before it exists; the tag of the product is required.",
@@ -91,8 +93,9 @@ def explained_wildcards(stack: Stack, *kinds: str) -> dict[str, str]:
         "subnet": "Any subnet may be the site's: it is found by its tag when the workflow runs.",
     }
     return {
-        f"Resource::{arn.replace(stack.partition, '<AWS::Partition>')}": reasons[kind]
+        finding: reasons[kind]
         for kind, arn in zip(kinds, _arns(stack, *kinds), strict=True)
+        for finding in explained(stack, [arn], reasons[kind])
     }
 
 

@@ -19,6 +19,13 @@ def read_published_endpoint(parameter_arns: Sequence[str]) -> iam.PolicyStatemen
     )
 
 
+def read_reports(parameter_arns: Sequence[str]) -> iam.PolicyStatement:
+    """Everything about the sites in one call; without it, nobody would know who has moved."""
+    return iam.PolicyStatement(
+        sid="ReadReports", actions=["ssm:GetParametersByPath"], resources=list(parameter_arns)
+    )
+
+
 def publish_endpoint(parameter_arns: Sequence[str]) -> iam.PolicyStatement:
     """Only the document that servers read; not the settings, and not what servers report."""
     return iam.PolicyStatement(

@@ -4,10 +4,17 @@ from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 
 
-def take_and_give_leases(table: dynamodb.ITable) -> iam.PolicyStatement:
-    """Without it, two runs of one site could work against each other."""
+def take_leases(table: dynamodb.ITable) -> iam.PolicyStatement:
+    """Without it, two runs of one site could work against each other; reading tells what waits."""
     return iam.PolicyStatement(
-        sid="TakeAndGiveLeases", actions=["dynamodb:UpdateItem"], resources=[table.table_arn]
+        sid="TakeLeases", actions=["dynamodb:GetItem", "dynamodb:UpdateItem"], resources=[table.table_arn]
+    )
+
+
+def give_leases_back(table: dynamodb.ITable) -> iam.PolicyStatement:
+    """Without it, each run's lease would have to be taken over by the next."""
+    return iam.PolicyStatement(
+        sid="GiveLeasesBack", actions=["dynamodb:UpdateItem"], resources=[table.table_arn]
     )
 
 

@@ -8,6 +8,7 @@ Who may import whom.
 Without this, the first shortcut is taken on a Friday and the diagram is a memory.
 """
 
+import ast
 import sys
 from pathlib import Path
 
@@ -55,8 +56,14 @@ OF_AN_OPERATING_SYSTEM = {
     "winerror",
     "winreg",
 }
+HANDLERS_WITH_A_CLOCK = {
+    "lambdas/acquire_lease/handler.py",
+    "lambdas/attach_bucket_policy/handler.py",
+    "lambdas/publish_endpoint/handler.py",
+    "lambdas/read_adoption/handler.py",
+}
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
-SERVICES = ("dynamodb_", "ec2_", "s3_", "ssm_", "stepfunctions_")
+SERVICES = ("dynamodb_", "ec2_", "eventbridge_", "s3_", "ssm_", "stepfunctions_")
 
 
 def of_an_operating_system(found: Import) -> bool:
@@ -220,7 +227,15 @@ def test_only_adapters_and_the_frame_know_botocore() -> None:
     ("module", "allowed"),
     [
         ("os", {"lambdas/core/settings.py"}),
-        ("datetime", {"lambdas/publish_endpoint/handler.py"}),
+        # To reckon with times; who may ask for the time has its own test.
+        (
+            "datetime",
+            {
+                *HANDLERS_WITH_A_CLOCK,
+                "lambdas/acquire_lease/request.py",
+                "lambdas/read_adoption/logic.py",
+            },
+        ),
         ("time", set()),
         ("random", set()),
         ("uuid", set()),
@@ -236,12 +251,31 @@ def test_environment_clock_and_chance_are_read_in_one_place(module: str, allowed
     assert reading == allowed
 
 
+def test_the_clock_is_read_by_handlers_alone() -> None:
+    """Logic may reckon with a time that it is given; whoever asks what time it is can't be tested."""
+    asked = {"now", "utcnow", "today", "time", "monotonic"}
+    asking = {
+        name(file)
+        for file in modules("lambdas")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in asked
+    }
+
+    assert asking == HANDLERS_WITH_A_CLOCK
+
+
 def test_logic_and_adapters_are_where_their_names_say() -> None:
     """A step has logic.py when it decides something; whatever calls AWS is named for the service."""
     for step in steps():
         files = {file.name for file in step.glob("*.py")} - {"__init__.py", "handler.py"}
         adapters = {file for file in files if file.startswith(SERVICES)}
-        assert adapters or step.name == "publish_endpoint", name(step)
+        # What several steps ask AWS in the same words is in the core.
+        shared = {
+            found.module.split(".")[2]
+            for found in imports(step / "handler.py")
+            if found.module.startswith("lambdas.core.") and found.module.split(".")[2].startswith(SERVICES)
+        }
+        assert adapters or shared, name(step)
         assert "logic.py" in files or files == adapters, name(step)
 
 

@@ -16,7 +16,7 @@ from tests.contract.golden_documents import KINDS, Document, changed, golden, wi
 
 ENDPOINT = golden("endpoint-document-1-active")
 REPORT = golden("adoption-report-1-failed")
-SETTINGS = golden("site-settings-1-everything")
+SETTINGS = golden("site-settings-1-release-deadline")
 
 # One valid document of each kind.
 VALID: list[tuple[type[Document], dict[str, Any]]] = [
@@ -206,6 +206,11 @@ HOSTILE_SETTINGS: list[tuple[str, object]] = [
     ("policy_administrators[0]", f"{ARN}\n"),
     ("additional_endpoint_ids[0]", "*"),
     ("expected_servers[0]", "VBR01"),
+    ("release_deadline_hours", 0),
+    ("release_deadline_hours", 24 * 90 + 1),
+    ("release_deadline_hours", "48"),
+    ("release_deadline_hours", 48.0),
+    ("release_deadline_hours", True),
 ]
 
 TABLE: list[tuple[type[Document], dict[str, Any], str, object]] = [
@@ -257,6 +262,7 @@ def test_every_field_is_required_or_has_a_default(kind: type[Document], document
             "endpoint_policy",
             "expected_servers",
             "policy_administrators",
+            "release_deadline_hours",
             "security_group_id",
             "subnet_ids",
             "vpc_endpoint_id",

@@ -1,13 +1,27 @@
-"""One synth for all tests of a session."""
+"""One synth of each kind for all tests of a session."""
+
+import json
 
 import pytest
 
-from tests.stacks.synthesized import Synthesized, synthesize
+from tests.stacks.synthesized import ROOT, Synthesized, synthesize
 
 
 @pytest.fixture(name="synthesized", scope="session")
 def _synthesized(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     folder = tmp_path_factory.mktemp("synth") / "cdk.out"
     answer = synthesize(folder)
+    assert answer.returncode == 0, answer.stderr
+    return Synthesized(folder)
+
+
+@pytest.fixture(name="twelve_sites", scope="session")
+def _twelve_sites(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """The app with as many sites as no rule has room for, started by its deployment."""
+    settings = json.loads((ROOT / "cdk.json").read_text())["context"]["settings"]
+    (site,) = settings["sites"]
+    settings["sites"] = [{**site, "site": f"site-{number}"} for number in range(12)]
+    folder = tmp_path_factory.mktemp("twelve") / "cdk.out"
+    answer = synthesize(folder, context={"settings": {**settings, "start_on_deployment": True}})
     assert answer.returncode == 0, answer.stderr
     return Synthesized(folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lambdas.core import site
+from lambdas.core.clients import CONFIG
 from lambdas.prove_lockdown import logic as prove_lockdown
 from stacks.constructs.site import PROBE_KEY
 from stacks.policies import network
@@ -65,6 +66,18 @@ def test_a_task_waits_longer_than_its_function_may_run(synthesized: Synthesized)
         assert task["TimeoutSeconds"] > function["Timeout"], name
 
 
+def test_a_function_outlasts_the_patience_of_its_calls(synthesized: Synthesized) -> None:
+    """What hangs must be told in words, and not by a time-out that says nothing."""
+    options = vars(CONFIG)
+    attempts = options["retries"]["total_max_attempts"]
+    # The waits in between double from one second.
+    waits = sum(2**number for number in range(attempts - 1))
+    longest = attempts * (options["connect_timeout"] + options["read_timeout"]) + waits
+
+    for name, function in synthesized.of_type("AWS::Lambda::Function").items():
+        assert longest <= function["Timeout"], name
+
+
 def test_every_log_is_kept_for_a_limited_time(synthesized: Synthesized) -> None:
     """Never-expiring logs cost for ever; a function without its own group gets one that never expires."""
     groups = synthesized.of_type("AWS::Logs::LogGroup")
@@ -80,34 +93,19 @@ def test_every_log_is_kept_for_a_limited_time(synthesized: Synthesized) -> None:
 
 
 def test_what_the_table_remembers_outlives_the_stack(synthesized: Synthesized) -> None:
-    """The intents of the sites are in no template."""
+    """The intents of the sites are in no template; only a table of a failed creation, empty, goes again."""
     (table,) = [r for r in synthesized.resources.values() if r["Type"] == "AWS::DynamoDB::Table"]
 
-    assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
+    assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert table["UpdateReplacePolicy"] == "Retain"
     assert table["Properties"]["KeySchema"] == [{"AttributeName": "site", "KeyType": "HASH"}]
     assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-
-
-def test_a_provision_request_starts_the_workflow_and_is_never_lost(synthesized: Synthesized) -> None:
-    """What EventBridge can't deliver goes to a queue."""
-    rules = synthesized.of_type("AWS::Events::Rule").values()
-    (rule,) = [rule for rule in rules if rule["EventPattern"].get("source") == ["vbr-privatelink"]]
-    (target,) = rule["Targets"]
-    (machine,) = synthesized.of_type("AWS::StepFunctions::StateMachine")
-
-    assert rule["EventPattern"]["detail-type"] == ["Provision Requested"]
-    assert as_text(target["Arn"]) == f"<{machine}>"
-    assert target["DeadLetterConfig"]["Arn"]
-    # The whole event is passed on: the first step reads and checks it.
-    assert "Input" not in target
-    assert "InputPath" not in target
-    assert "InputTransformer" not in target
 
 
 def test_every_way_in_which_a_run_can_end_badly_is_told(synthesized: Synthesized) -> None:
     """A run that was stopped or timed out reaches no state that could tell it."""
     rules = synthesized.of_type("AWS::Events::Rule").values()
-    (rule,) = [rule for rule in rules if rule["EventPattern"].get("source") == ["aws.states"]]
+    (rule,) = [rule for rule in rules if rule.get("EventPattern", {}).get("source") == ["aws.states"]]
     (machine,) = synthesized.of_type("AWS::StepFunctions::StateMachine")
     (topic,) = synthesized.of_type("AWS::SNS::Topic")
     (subscription,) = synthesized.of_type("AWS::SNS::Subscription").values()

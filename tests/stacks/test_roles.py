@@ -16,7 +16,7 @@ ACCOUNT, REGION = "111122223333", "ap-northeast-1"
 BUCKET = f"arn:<AWS::Partition>:s3:::vbr-tokyo-{ACCOUNT}-{REGION}"
 # Exactly what each step may call, beside its own log and X-Ray.
 MAY = {
-    "acquire_lease": {"dynamodb:UpdateItem", "states:DescribeExecution"},
+    "acquire_lease": {"dynamodb:GetItem", "dynamodb:UpdateItem", "states:DescribeExecution"},
     "resolve_request": {"ssm:GetParameter", "ec2:DescribeSubnets", "ec2:DescribeVpcs"},
     "ensure_bucket": {
         "s3:CreateBucket",
@@ -59,8 +59,16 @@ MAY = {
         "s3:PutBucketPolicy",
         "ssm:GetParameter",
     },
-    "prove_lockdown": {"s3:PutObject"},
+    # S3 demands both for a conditional write; both end at the probe's key.
+    "prove_lockdown": {"s3:GetObject", "s3:PutObject"},
     "publish_endpoint": {"ssm:GetParameter", "ssm:PutParameter"},
+    "read_adoption": {"ssm:GetParametersByPath"},
+    "remove_endpoints": {
+        "ec2:DeleteSecurityGroup",
+        "ec2:DeleteVpcEndpoints",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeVpcEndpoints",
+    },
     "undo_provisioning": {
         "ec2:DeleteSecurityGroup",
         "ec2:DeleteVpcEndpoints",
@@ -68,14 +76,15 @@ MAY = {
         "ec2:DescribeVpcEndpoints",
         "ssm:GetParameter",
     },
-    "release_lease": {"dynamodb:UpdateItem"},
+    "release_lease": {"dynamodb:UpdateItem", "events:PutEvents"},
 }
-EVERY_STEP = {
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
+TRACING = {
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 }
+EVERY_STEP = {"logs:CreateLogStream", "logs:PutLogEvents", *TRACING}
 # Calls that accept no resource (Service Authorization Reference).
 WITHOUT_RESOURCE = {
     "logs:CreateLogDelivery",
@@ -86,8 +95,7 @@ WITHOUT_RESOURCE = {
     "logs:ListLogDeliveries",
     "logs:PutResourcePolicy",
     "logs:UpdateLogDelivery",
-    "xray:PutTelemetryRecords",
-    "xray:PutTraceSegments",
+    *TRACING,
 }
 
 
@@ -116,13 +124,34 @@ def test_every_step_may_do_what_it_needs_and_nothing_else(synthesized: Synthesiz
 def test_no_role_may_what_the_product_must_never_do(synthesized: Synthesized) -> None:
     """Backups are neither read nor deleted, and nobody gives himself more permissions."""
     never = ("s3:DeleteBucket", "s3:DeleteObject", "s3:GetObject", "s3:PutLifecycle", "iam:", "sts:", "kms:")
-    allowed = [(name, action) for name, statement in statements(synthesized) for action in actions(statement)]
+    allowed = [
+        (name, action, statement)
+        for name, statement in statements(synthesized)
+        for action in actions(statement)
+    ]
 
     assert len(allowed) > 50
-    for name, action in allowed:
+    for name, action, statement in allowed:
         assert "*" not in action, name
-        if action != "s3:DeleteBucketPolicy":
+        # The probe's key is no backup: nothing is ever there.
+        of_the_probe = action == "s3:GetObject" and resources(statement) == [
+            f"{BUCKET}/vbr-privatelink-probe"
+        ]
+        if action != "s3:DeleteBucketPolicy" and not of_the_probe:
             assert not action.startswith(never), f"{name}: {action}"
+
+
+def test_objects_are_touched_under_the_probes_key_alone(synthesized: Synthesized) -> None:
+    """A permission on an object is a permission on a backup unless its key says otherwise."""
+    touching = [
+        (action, resources(statement))
+        for _name, statement in statements(synthesized)
+        for action in actions(statement)
+        if action.startswith("s3:") and any("/" in arn for arn in resources(statement))
+    ]
+
+    assert sorted(action for action, _arns in touching) == ["s3:GetObject", "s3:PutObject"]
+    assert all(arns == [f"{BUCKET}/vbr-privatelink-probe"] for _action, arns in touching)
 
 
 def test_every_statement_allows_and_names_its_actions(synthesized: Synthesized) -> None:
@@ -145,26 +174,84 @@ def test_only_what_accepts_no_resource_is_allowed_on_all(synthesized: Synthesize
 
 def test_buckets_and_parameters_are_the_stacks_own(synthesized: Synthesized) -> None:
     """Exact names: no pattern that another bucket or another site's parameter could match."""
-    parameters = f"arn:<AWS::Partition>:ssm:{REGION}:{ACCOUNT}:parameter/vbr-privatelink/tokyo/"
+    site = f"arn:<AWS::Partition>:ssm:{REGION}:{ACCOUNT}:parameter/vbr-privatelink/tokyo"
+    # Reports come under names that nobody knows beforehand: they are read below the site's own path.
+    everything = {site, f"{site}/*"}
     allowed = {
         BUCKET,
         f"{BUCKET}/vbr-privatelink-probe",
-        f"{parameters}settings",
-        f"{parameters}endpoint",
+        f"{site}/settings",
+        f"{site}/endpoint",
+        *everything,
     }
     seen = set()
     for name, statement in statements(synthesized):
         if actions(statement)[0].startswith(("s3:", "ssm:")):
             seen |= set(resources(statement))
             assert set(resources(statement)) <= allowed, name
+            if everything & set(resources(statement)):
+                assert actions(statement) == ["ssm:GetParametersByPath"], name
     assert seen == allowed
+
+
+def test_only_one_role_writes_a_document_and_none_a_report_or_settings(synthesized: Synthesized) -> None:
+    """A report is a server's word; whoever could write one could lock a bucket that is in use."""
+    writing = [
+        resources(statement)
+        for _name, statement in statements(synthesized)
+        if "ssm:PutParameter" in actions(statement)
+    ]
+
+    assert [[arn.split("/vbr-privatelink/")[1] for arn in arns] for arns in writing] == [["tokyo/endpoint"]]
+
+
+def test_leases_and_news_are_the_stacks_own(synthesized: Synthesized) -> None:
+    """The one table, this workflow's executions, and the account's own bus."""
+    (table,) = synthesized.of_type("AWS::DynamoDB::Table")
+    prefix = "arn:<AWS::Partition>"
+    allowed = {
+        "dynamodb": {f"<{table}.Arn>"},
+        "states": {f"{prefix}:states:{REGION}:{ACCOUNT}:execution:vbr-privatelink-reconcile:*"},
+        "events": {f"{prefix}:events:{REGION}:{ACCOUNT}:event-bus/default"},
+    }
+    seen: dict[str, set[str]] = {}
+    for step in MAY:
+        for statement in synthesized.statements_of(synthesized.role_of(step)):
+            service = actions(statement)[0].split(":")[0]
+            if service in allowed:
+                seen.setdefault(service, set()).update(resources(statement))
+
+    assert seen == allowed
+
+
+def test_the_other_roles_start_the_workflow_and_call_its_steps(synthesized: Synthesized) -> None:
+    """EventBridge's one role starts this machine; the machine's role calls these functions."""
+    (machine,) = synthesized.of_type("AWS::StepFunctions::StateMachine")
+    of_steps = {synthesized.role_of(step) for step in MAY}
+    others = {
+        role: [
+            (action, resources(statement))
+            for statement in synthesized.statements_of(role)
+            for action in actions(statement)
+        ]
+        for role in synthesized.of_type("AWS::IAM::Role")
+        if role not in of_steps
+    }
+    functions = [f"<{name}.Arn>" for name in synthesized.of_type("AWS::Lambda::Function")]
+
+    assert len(others) == 2
+    starting, calling = sorted(others.values(), key=len)
+    assert starting == [("states:StartExecution", [f"<{machine}>"])]
+    invoked = [(action, sorted(arns)) for action, arns in calling if action.startswith("lambda:")]
+    assert invoked == [("lambda:InvokeFunction", sorted(functions))]
+    assert {action for action, _arns in calling} - {"lambda:InvokeFunction"} == WITHOUT_RESOURCE
 
 
 def test_what_changes_or_deletes_in_ec2_needs_the_products_tag(synthesized: Synthesized) -> None:
     """Somebody else's endpoint or group is out of reach, whatever a bug asks for."""
     own = {"Null": {"aws:ResourceTag/vbr-privatelink-created-by": "false"}}
     seen = set()
-    for step in ("ensure_endpoint", "undo_provisioning"):
+    for step in ("ensure_endpoint", "remove_endpoints", "undo_provisioning"):
         for statement in synthesized.statements_of(synthesized.role_of(step)):
             changing = {
                 action

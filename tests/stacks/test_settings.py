@@ -44,7 +44,9 @@ def test_every_site_is_known_to_the_first_step(synthesized: Synthesized) -> None
     assert variables["SITES"].split(",") == [site["site"] for site in SETTINGS["sites"]]
 
 
-@pytest.mark.parametrize("field", ["account_id", "region", "log_retention_days", "sites"])
+@pytest.mark.parametrize(
+    "field", ["account_id", "region", "log_retention_days", "start_on_deployment", "sites"]
+)
 def test_a_missing_setting_is_named(field: str) -> None:
     """Nothing security-relevant has a default."""
     given = {name: value for name, value in SETTINGS.items() if name != field}
@@ -53,6 +55,7 @@ def test_a_missing_setting_is_named(field: str) -> None:
         AppSettings.from_context(given)
 
 
+NO_BOOLEANS: list[object] = ["true", 1, 0, None, []]
 BAD: list[tuple[object, str]] = [
     (None, "settings"),
     ([], "settings"),
@@ -76,6 +79,7 @@ BAD: list[tuple[object, str]] = [
         {**SETTINGS, "alert_emails": [f"ops{number}@example.com" for number in range(11)]},
         "settings.alert_emails",
     ),
+    *(({**SETTINGS, "start_on_deployment": value}, "settings.start_on_deployment") for value in NO_BOOLEANS),
     ({**SETTINGS, "sites": []}, "settings.sites"),
     ({**SETTINGS, "sites": {}}, "settings.sites"),
     ({**SETTINGS, "sites": ["tokyo"]}, "settings.sites[0]"),
@@ -93,6 +97,8 @@ BAD: list[tuple[object, str]] = [
     (with_site(endpoint_policy="open"), "settings.sites[0].endpoint_policy"),
     (with_site(policy_administrators=["*"]), "settings.sites[0].policy_administrators[0]"),
     (with_site(retention=30), "settings.sites[0].retention"),
+    (with_site(expected_servers=["VBR01"]), "settings.sites[0].expected_servers[0]"),
+    (with_site(release_deadline_hours=0), "settings.sites[0].release_deadline_hours"),
     # What only all settings together tell: a default name of 81 characters, a parameter over 4 KB,
     # a bucket of two sites.
     (with_site(bucket_prefix="p" * 20, site="s" * 32), "settings.sites[0].bucket_prefix"),
@@ -149,6 +155,8 @@ def test_good_settings_are_read() -> None:
 
     assert [site.site for site in settings.sites] == ["tokyo", "osaka"]
     assert settings.alert_emails == ()
+    assert settings.start_on_deployment is False
+    assert AppSettings.from_context({**SETTINGS, "start_on_deployment": True}).start_on_deployment is True
 
 
 def test_a_bad_setting_fails_synth_with_one_sentence(tmp_path: Path) -> None:

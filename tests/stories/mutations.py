@@ -71,7 +71,34 @@ def _statement_dropped(call: str, noticed: str) -> Mutation:
     )
 
 
-MUTATIONS = (
+POLICY_MISTAKES = (
+    Mutation(
+        name="a wrong endpoint id in the policy",
+        edits=(
+            _functions(
+                "lambdas/attach_bucket_policy/handler.py",
+                "endpoint_ids=(*request.let_in, *site.additional_endpoint_ids),",
+                'endpoint_ids=("vpce-00000000000000000",),',
+            ),
+        ),
+        noticed="VBR accepted the repository",
+    ),
+    _statement_dropped(
+        "deny_object_access(bucket_arn, lockdown.endpoint_ids, guests)", "the lock-down is proven"
+    ),
+    _statement_dropped(
+        "deny_listing(bucket_arn, lockdown.endpoint_ids, (*lockdown.observers, *guests))",
+        "a listing by the account's administrator is refused",
+    ),
+    _statement_dropped(
+        "deny_policy_tamper(bucket_arn, lockdown.policy_administrators)",
+        "a new bucket policy by the account's administrator is refused",
+    ),
+    _statement_dropped("deny_insecure_transport(bucket_arn)", "over plain HTTP is refused"),
+    _statement_dropped("deny_outdated_tls(bucket_arn)", "with TLS 1.1 is refused"),
+)
+
+WORKFLOW_MISTAKES = (
     Mutation(
         name="the * of the DNS name is not replaced",
         edits=(
@@ -84,35 +111,13 @@ MUTATIONS = (
         noticed="the execution succeeded",
     ),
     Mutation(
-        name="a wrong endpoint id in the policy",
-        edits=(
-            _functions(
-                "lambdas/attach_bucket_policy/handler.py",
-                "endpoint_ids=(request.vpc_endpoint_id,",
-                'endpoint_ids=("vpce-00000000000000000",',
-            ),
-        ),
-        noticed="VBR accepted the repository",
-    ),
-    _statement_dropped("deny_object_access(bucket_arn, lockdown.endpoint_ids)", "the execution succeeded"),
-    _statement_dropped(
-        "deny_listing(bucket_arn, lockdown.endpoint_ids, lockdown.observers)",
-        "a listing by the account's administrator is refused",
-    ),
-    _statement_dropped(
-        "deny_policy_tamper(bucket_arn, lockdown.policy_administrators)",
-        "a new bucket policy by the account's administrator is refused",
-    ),
-    _statement_dropped("deny_insecure_transport(bucket_arn)", "over plain HTTP is refused"),
-    _statement_dropped("deny_outdated_tls(bucket_arn)", "with TLS 1.1 is refused"),
-    Mutation(
         name="the policy step is skipped",
-        edits=(_next("CheckEndpoint", before="AttachBucketPolicy", instead="ProveLockdown"),),
-        noticed="the execution succeeded",
+        edits=(_next("ReadAdoption", before="AttachBucketPolicy", instead="ProveLockdown"),),
+        noticed="the lock-down is proven",
     ),
     Mutation(
         name="the policy step and the proof are skipped",
-        edits=(_next("CheckEndpoint", before="AttachBucketPolicy", instead="PublishEndpoint"),),
+        edits=(_next("ReadAdoption", before="AttachBucketPolicy", instead="PublishEndpoint"),),
         noticed="an upload by the account's administrator, from the console is refused",
     ),
     Mutation(
@@ -126,12 +131,15 @@ MUTATIONS = (
             Edit(
                 place=TEMPLATE,
                 file="VbrPrivateLinkSite.template.json",
-                old='"Action": "s3:PutObject"',
-                new='"Action": "s3:GetObjectTorrent"',
+                old='"s3:PutObject"',
+                new='"s3:GetObjectTorrent"',
             ),
         ),
         noticed="the execution succeeded",
     ),
+)
+
+CLIENT_MISTAKES = (
     Mutation(
         name="the service is not restarted",
         edits=(_client(_TRANSACTION, _ORDER, "            return [*registry, *file]\n"),),
@@ -146,7 +154,9 @@ MUTATIONS = (
         name="the second S3 endpoint stays",
         edits=(
             _client(_REGION_XML, "    for element in reversed(others):\n", "    for element in []:\n"),
-            _client(_REGION_XML, "    _verify(xml, events, found, edited, region=region, texts=(host,))\n", ""),
+            _client(
+                _REGION_XML, "    _verify(xml, events, found, edited, region=region, texts=(host,))\n", ""
+            ),
         ),
         noticed="AmazonS3Regions.xml names",
     ),

@@ -19,8 +19,6 @@ from tests.conftest import ROOT
 
 _PATIENCE_SECONDS = 60.0
 
-pytestmark = pytest.mark.xdist_group("up")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Up:

@@ -13,8 +13,6 @@ from tests.stories.workflow import Workflow
 
 LEASE = ["dynamodb:UpdateItem"] * 2
 
-pytestmark = pytest.mark.xdist_group("workflow")
-
 
 @pytest.fixture(scope="module", name="workflow")
 def _workflow(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workflow]:
@@ -133,7 +131,7 @@ def test_unfit_buckets_are_refused_before_anything_is_created(workflow: Workflow
         assert json.loads(run.cause)["errorMessage"].startswith(words)
 
     assert set(workflow.buckets()) == before
-    assert set(workflow.writes(since=since)) == {"dynamodb:UpdateItem"}
+    assert set(workflow.writes(since=since)) == {"dynamodb:UpdateItem", "events:PutEvents"}
     for name in ("osaka-backups", "retained-backups"):
         s3.delete_bucket(Bucket=name)
 
@@ -259,9 +257,13 @@ def test_drift_of_what_the_product_made_is_repaired(workflow: Workflow) -> None:
     run = workflow.run()
     rules = ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["IpPermissions"]
 
-    assert run.output["endpoint"]["repaired"] == [f"{group}: 1 foreign rules", f"{endpoint}: endpoint policy"]
+    assert [(drift["resource"], drift["property"]) for drift in run.output["end"]["drift"]] == [
+        (group, "other incoming rules"),
+        (endpoint, "endpoint policy"),
+    ]
+    assert all(drift["repaired"] for drift in run.output["end"]["drift"])
     assert [rule["FromPort"] for rule in rules] == [443]
-    assert workflow.run().output["endpoint"]["repaired"] == []
+    assert workflow.run().output["end"]["drift"] == []
 
 
 def test_the_lease_of_a_stopped_run_is_taken_over(workflow: Workflow) -> None:

@@ -11,7 +11,8 @@ from contract.parameters import endpoint_parameter, settings_parameter
 from sandbox.running import Sandbox
 
 _PATIENCE_SECONDS = 120.0
-_WRITES = ("Create", "Put", "Delete", "Modify", "Update", "Authorize", "Revoke", "Tag")
+# Whatever isn't a read changes something.
+_READS = ("Describe", "Get", "Head", "List")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +177,6 @@ class Workflow:
             f"{call['service']}:{call['action']}"
             for call in self.sandbox.aws.requests()[since:]
             if call["source"].startswith("lambda:")
-            and call["action"].startswith(_WRITES)
+            and not call["action"].startswith(_READS)
             and call["status"] < 300
         ]

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from lambdas.core.site import Bucket, Site
+from lambdas.core.memory import Access
+from lambdas.core.site import Bucket, KnownSite, Site
 
 ACCOUNT = "111122223333"
 REGION = "ap-northeast-1"
@@ -20,6 +21,21 @@ def execution(name: str) -> str:
 def a_bucket(name: str = "backups", *, immutability_days: int = 0) -> Bucket:
     """Return one bucket of a site."""
     return Bucket(name=name, folder="tokyo", immutability_days=immutability_days)
+
+
+def a_known_site(**changes: Any) -> KnownSite:
+    """Return site tokyo as a release sees it: without its network."""
+    fields = a_site(**changes).model_dump()
+    return KnownSite.model_validate({name: fields[name] for name in KnownSite.model_fields})
+
+
+def a_grant(name: str = "recovery", *, expires_at: str = "2026-01-31T22:00:00Z") -> Access:
+    """Return an exception for a role of another account."""
+    return Access(
+        principal=f"arn:aws:iam::444455556666:role/{name}",
+        expires_at=expires_at,
+        reason="the site burned down",
+    )
 
 
 def a_site(**changes: Any) -> Site:
@@ -40,6 +56,8 @@ def a_site(**changes: Any) -> Site:
             "security_group_id": None,
             "policy_administrators": (),
             "additional_endpoint_ids": (),
+            "expected_servers": (),
+            "release_deadline_hours": 48,
             **changes,
         }
     )

@@ -7,7 +7,7 @@ Each test that remembers runs against the table's stand-in and against the adapt
 import copy
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
@@ -17,20 +17,24 @@ from botocore.stub import Stubber
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from lambdas.acquire_lease.dynamodb_leases import DynamoDbLeases
+from lambdas.acquire_lease.logic import Order
 from lambdas.attach_bucket_policy.dynamodb_replaced_policies import DynamoDbReplacedPolicies
 from lambdas.attach_bucket_policy.logic import (
     MAXIMUM_BYTES,
     Policy,
+    PolicyChange,
     ReplacedPolicies,
     attach,
+    detach,
     restore,
     same,
     with_own,
 )
 from lambdas.attach_bucket_policy.s3_bucket_policies import S3BucketPolicies
-from lambdas.attach_bucket_policy.statements import Lockdown, own_statements
-from lambdas.core.errors import LeaseLostError, PolicyTooLargeError
-from lambdas.core.policy_names import OWN_SIDS
+from lambdas.attach_bucket_policy.statements import Guest, Lockdown, own_statements
+from lambdas.core.drift import ONLY_CHECKED, Drift
+from lambdas.core.errors import ConcurrentChangeError, LeaseLostError, PolicyTooLargeError
+from lambdas.core.policy_names import is_own
 from tests.unit.conftest import TABLE
 from tests.unit.sites import ACCOUNT, ENDPOINT_ID, execution
 
@@ -102,12 +106,18 @@ def _replaced(request: pytest.FixtureRequest) -> Iterator[ReplacedPolicies]:
         yield InMemoryReplaced()
         return
     client: DynamoDBClient = request.getfixturevalue("dynamodb")
-    DynamoDbLeases(client, table=TABLE).take("tokyo", execution=RUN, intent=None, instead_of=None)
+    DynamoDbLeases(client, table=TABLE).take("tokyo", execution=RUN, order=Order(), instead_of=None)
     yield DynamoDbReplacedPolicies(client, table=TABLE, site="tokyo", execution=RUN)
 
 
+def changes(
+    policies: InMemoryPolicies, replaced: ReplacedPolicies, *buckets: str, repair: bool
+) -> list[PolicyChange]:
+    return attach(policies, replaced, buckets=buckets, partition="aws", lockdown=LOCKDOWN, repair=repair)
+
+
 def locked(policies: InMemoryPolicies, replaced: ReplacedPolicies, *buckets: str) -> list[str]:
-    return attach(policies, replaced, buckets=buckets, partition="aws", lockdown=LOCKDOWN)
+    return [change.bucket for change in changes(policies, replaced, *buckets, repair=True)]
 
 
 def own(bucket: str = "backups") -> list[dict[str, Any]]:
@@ -312,7 +322,7 @@ def test_a_run_that_died_between_two_buckets_is_undone_as_a_whole(replaced: Repl
 
 def test_a_run_that_has_lost_its_lease_must_not_lock(dynamodb: DynamoDBClient) -> None:
     """It was believed dead and another run works: two would overwrite each other's policies."""
-    DynamoDbLeases(dynamodb, table=TABLE).take("tokyo", execution=OTHER_RUN, intent=None, instead_of=None)
+    DynamoDbLeases(dynamodb, table=TABLE).take("tokyo", execution=OTHER_RUN, order=Order(), instead_of=None)
     policies = InMemoryPolicies()
     replaced = DynamoDbReplacedPolicies(dynamodb, table=TABLE, site="tokyo", execution=RUN)
 
@@ -333,11 +343,11 @@ def test_a_run_without_any_lease_must_not_lock(dynamodb: DynamoDBClient) -> None
 def test_what_another_run_has_replaced_is_not_recalled(dynamodb: DynamoDBClient) -> None:
     """A takeover finds the dead run's image: restoring it would be wrong, overwriting it is right."""
     leases = DynamoDbLeases(dynamodb, table=TABLE)
-    leases.take("tokyo", execution=OTHER_RUN, intent=None, instead_of=None)
+    leases.take("tokyo", execution=OTHER_RUN, order=Order(), instead_of=None)
     DynamoDbReplacedPolicies(dynamodb, table=TABLE, site="tokyo", execution=OTHER_RUN).remember(
         {"backups": FOREIGN}
     )
-    leases.take("tokyo", execution=RUN, intent=None, instead_of=OTHER_RUN)
+    leases.take("tokyo", execution=RUN, order=Order(), instead_of=OTHER_RUN)
     replaced = DynamoDbReplacedPolicies(dynamodb, table=TABLE, site="tokyo", execution=RUN)
 
     assert replaced.recall() == {}
@@ -384,6 +394,149 @@ def test_an_unreadable_policy_is_not_taken_for_none() -> None:
             S3BucketPolicies(client, account_id=ACCOUNT).read("backups")
 
 
+def test_a_bucket_that_is_not_there_has_no_policy() -> None:
+    """A site whose bucket was never made, or is gone, must still be releasable."""
+    client = boto3.client("s3")
+    policies = S3BucketPolicies(client, account_id=ACCOUNT)
+    with Stubber(client) as stub:
+        stub.add_client_error("get_bucket_policy", "NoSuchBucket")
+
+        assert detach(policies, ["backups"]) == []
+        stub.assert_no_pending_responses()
+
+
+def test_a_run_that_only_checks_puts_nothing_and_remembers_nothing(replaced: ReplacedPolicies) -> None:
+    """It says what it would do; were it remembered, a failed check would restore what it never changed."""
+    policies = InMemoryPolicies({"backups": copy.deepcopy(FOREIGN), "fine": {"Version": "2012-10-17"}})
+    policies.documents["fine"]["Statement"] = own("fine")
+
+    found = changes(policies, replaced, "backups", "fine", "bare", repair=False)
+
+    assert [(change.bucket, change.before) for change in found] == [("backups", FOREIGN), ("bare", None)]
+    assert found[0].after["Statement"] == [THEIRS_1, THEIRS_2, *own()]
+    assert policies.writes == []
+    assert replaced.recall() == {}
+
+
+def test_a_policy_that_would_be_too_large_is_found_by_a_check_as_well() -> None:
+    """Better now than in the night of the next daily run."""
+    with pytest.raises(PolicyTooLargeError):
+        changes(InMemoryPolicies({"last": large_policy()}), InMemoryReplaced(), "last", repair=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "found"),
+    [
+        (
+            None,
+            f"missing: {', '.join(sorted(statement['Sid'] for statement in own()))}",
+        ),
+        ({"Statement": [THEIRS_1, *own()[1:]]}, "missing: DenyObjectAccessOutsideEndpoint"),
+        (
+            {"Statement": [{**own()[0], "Effect": "Allow"}, *own()[1:4]]},
+            "missing: DenyOutdatedTls; altered: DenyObjectAccessOutsideEndpoint",
+        ),
+        (
+            {"Statement": [*own(), {**THEIRS_1, "Sid": "AllowGrantedReading7"}]},
+            "unknown: AllowGrantedReading7",
+        ),
+    ],
+)
+@pytest.mark.parametrize("repair", [True, False])
+def test_drift_names_the_statements_that_somebody_has_changed(
+    before: Policy | None, found: str, *, repair: bool
+) -> None:
+    """Whole policies fit no message; the Sids tell what was open, and nothing is said of people's own."""
+    policies = InMemoryPolicies({} if before is None else {"backups": {"Version": "2012-10-17", **before}})
+
+    (change,) = changes(policies, InMemoryReplaced(), "backups", repair=repair)
+
+    assert change.drift(repair=repair) == Drift(
+        resource="backups",
+        property="bucket policy",
+        found=found,
+        wanted=", ".join(statement["Sid"] for statement in own()),
+        repaired=repair,
+        why=None if repair else ONLY_CHECKED,
+    )
+
+
+def test_the_fingerprint_changes_with_whatever_is_wanted_and_with_nothing_else() -> None:
+    """It tells drift from a decision: what differs because something else is wanted is no drift."""
+    guest = Guest(principal="arn:aws:iam::444455556666:role/recovery", expires_at="2026-01-31T22:00:00Z")
+    others = [
+        replace(LOCKDOWN, endpoint_ids=("vpce-00000001",)),
+        replace(LOCKDOWN, endpoint_ids=(ENDPOINT_ID, "vpce-00000001")),
+        replace(LOCKDOWN, observers=(OBSERVER,)),
+        replace(LOCKDOWN, policy_administrators=(ROOT,)),
+        replace(LOCKDOWN, guests=(guest,)),
+        replace(LOCKDOWN, guests=(replace(guest, expires_at="2026-02-01T22:00:00Z"),)),
+    ]
+
+    assert replace(LOCKDOWN).fingerprint() == LOCKDOWN.fingerprint()
+    assert len({LOCKDOWN.fingerprint(), *(other.fingerprint() for other in others)}) == 1 + len(others)
+
+
+def test_a_release_takes_the_lock_off_and_leaves_what_is_peoples() -> None:
+    """Servers go back to public endpoints next: whatever of ours stays would refuse their backups."""
+    guest = Guest(principal="arn:aws:iam::444455556666:role/recovery", expires_at="2026-01-31T22:00:00Z")
+    with_guest = own_statements("arn:aws:s3:::backups", replace(LOCKDOWN, guests=(guest,)))
+    policies = InMemoryPolicies(
+        {
+            "backups": {**FOREIGN, "Statement": [THEIRS_1, *with_guest, THEIRS_2]},
+            "ours": {"Version": "2012-10-17", "Statement": own("ours")},
+            "theirs": copy.deepcopy(FOREIGN),
+        }
+    )
+
+    changed = detach(policies, ["backups", "ours", "theirs", "without"])
+    again = detach(policies, ["backups", "ours", "theirs", "without"])
+
+    assert (changed, again) == (["backups", "ours"], [])
+    assert policies.documents == {"backups": FOREIGN, "theirs": FOREIGN}
+    assert policies.writes == ["put backups", "delete ours"]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        # Without a version, as IAM allows: then variables are plain text, and must stay so.
+        {"Statement": [THEIRS_1]},
+        {"Version": "2008-10-17", "Statement": THEIRS_1},
+        {"Id": "Theirs", "Statement": [THEIRS_2]},
+    ],
+)
+def test_a_policy_with_nothing_of_ours_is_not_touched_by_a_release(policy: Policy) -> None:
+    """However somebody has written it."""
+    policies = InMemoryPolicies({"backups": copy.deepcopy(policy)})
+
+    assert detach(policies, ["backups"]) == []
+    assert policies.writes == []
+
+
+def test_a_policy_without_a_version_keeps_none() -> None:
+    """With another version, the variables in people's statements would mean something else."""
+    policies = InMemoryPolicies({"backups": {"Statement": [THEIRS_1]}})
+
+    locked(policies, InMemoryReplaced(), "backups")
+    detach(policies, ["backups"])
+
+    assert policies.documents == {"backups": {"Statement": [THEIRS_1]}}
+
+
+def test_a_lock_that_stays_although_it_was_taken_off_is_told() -> None:
+    """S3 answers with what was there before for a moment, or somebody put it back: look again."""
+
+    class Stale(InMemoryPolicies):
+        def put(self, bucket: str, policy: Policy) -> None:
+            super().put(bucket, {**policy, "Statement": [*policy["Statement"], *own()]})
+
+    policies = Stale({"backups": {**FOREIGN, "Statement": [THEIRS_1, *own()]}})
+
+    with pytest.raises(ConcurrentChangeError, match=r"^bucket backups: "):
+        detach(policies, ["backups"])
+
+
 def test_there_are_five_statements_and_each_has_its_sid() -> None:
     """By the Sids they are found again, whatever else changes."""
     assert [statement["Sid"] for statement in own()] == [
@@ -393,7 +546,34 @@ def test_there_are_five_statements_and_each_has_its_sid() -> None:
         "DenyInsecureTransport",
         "DenyOutdatedTls",
     ]
-    assert {statement["Sid"] for statement in own()} == OWN_SIDS
+    assert all(is_own(statement["Sid"]) for statement in own())
+
+
+@pytest.mark.parametrize(
+    "sid",
+    [
+        None,
+        "",
+        5,
+        "BackupTeam",
+        "denyObjectAccessOutsideEndpoint",
+        "DenyObjectAccessOutsideEndpoint1",
+        "DenyPolicyTamper2",
+        "AllowGrantedReadingToo1",
+        "MyAllowGrantedReading1",
+        "1",
+    ],
+)
+def test_what_is_only_named_alike_is_somebody_elses(sid: object) -> None:
+    """Whatever is taken for ours is overwritten or removed."""
+    assert not is_own(sid)
+
+
+@pytest.mark.parametrize("number", ["1", "9", "10", "123"])
+@pytest.mark.parametrize("stem", ["AllowGrantedReading", "DenyChangesByGranted", "DenyGrantedAfterwards"])
+def test_statements_of_every_guest_are_found_again(stem: str, number: str) -> None:
+    """One that is not would let its guest in for ever."""
+    assert is_own(f"{stem}{number}")
 
 
 def test_no_statement_denies_managing_the_bucket_as_a_whole() -> None:

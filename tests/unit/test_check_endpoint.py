@@ -53,7 +53,7 @@ def test_an_endpoint_that_is_not_there_yet_is_waited_for(state: str | None) -> N
 @pytest.mark.parametrize("state", ["failed", "rejected", "expired", "deleting", "deleted", "anything new"])
 def test_a_state_that_it_never_leaves_is_final(state: str) -> None:
     """Waiting on would take the whole patience before anybody is told."""
-    with pytest.raises(EndpointFailedError, match=f"is {state}: the service owner said no; delete it"):
+    with pytest.raises(EndpointFailedError, match=f"is {state}: the service owner said no; start again"):
         checked(state, reason="the service owner said no")
 
 

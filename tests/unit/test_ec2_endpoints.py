@@ -170,7 +170,7 @@ def test_an_endpoint_is_created_and_found_by_its_tags(world: World) -> None:
         tags=TAGS,
         client_token="token",
     )
-    (found,) = world.endpoints.endpoints_tagged(OURS, vpc_id=world.vpc_id)
+    (found,) = world.endpoints.endpoints_tagged(OURS)
 
     assert found == world.endpoints.endpoint(endpoint_id)
     assert (found.id, found.state, found.kind) == (endpoint_id, "available", "interface")
@@ -181,6 +181,28 @@ def test_an_endpoint_is_created_and_found_by_its_tags(world: World) -> None:
     assert found.policy == {"Version": "2012-10-17", "Statement": []}
     assert found.created_at
     assert world.endpoints.endpoint("vpce-0123456789abcdef0") is None
+
+
+def test_endpoints_are_found_in_every_vpc(world: World) -> None:
+    """After the site was moved, the old one is in another VPC, and must not be forgotten there."""
+    vpcs = [world.vpc_id, world.client.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]]
+    made = [
+        world.endpoints.create_endpoint(
+            service_name=world.endpoints.service_name(),
+            vpc_id=vpc_id,
+            subnet_ids=[],
+            group_ids=[],
+            policy="{}",
+            tags=TAGS,
+            client_token=vpc_id,
+        )
+        for vpc_id in vpcs
+    ]
+
+    found = world.endpoints.endpoints_tagged(OURS)
+
+    assert {(endpoint.id, endpoint.vpc_id) for endpoint in found} == set(zip(made, vpcs, strict=True))
+    assert world.endpoints.endpoints_tagged({**OURS, "vbr-privatelink": "osaka"}) == []
 
 
 def test_create_sends_what_the_facts_demand() -> None:

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from lambdas.core.errors import BucketRefusedError
-from lambdas.core.site import CREATOR_TAG, SITE_TAG
+from lambdas.core.drift import NOT_OURS, ONLY_CHECKED, Drift
+from lambdas.core.errors import BucketRefusedError, ConcurrentChangeError
+from lambdas.core.site import CREATOR_TAG, SITE_TAG, Site
 from lambdas.ensure_bucket.logic import BucketState, EnsuredBucket, ensure_buckets, result
 from tests.unit.sites import REGION, a_bucket, a_site
 
@@ -64,19 +65,46 @@ class InMemoryBuckets:
         self.states[name] = state
 
 
+def ensured_buckets(
+    buckets: InMemoryBuckets,
+    site: Site,
+    *,
+    run: str,
+    repair: bool = True,
+    enforced_before: tuple[str, ...] = (),
+) -> tuple[EnsuredBucket, ...]:
+    """Run the step as a run that repairs a site which was never locked, unless a test says otherwise."""
+    return ensure_buckets(buckets, site, run=run, repair=repair, enforced_before=enforced_before)
+
+
+def drifted(what: str, wanted: str, *, why: str | None = None) -> Drift:
+    """Return the drift of a property of the bucket; one that says why was left as it is."""
+    return Drift(
+        resource="backups",
+        property=what,
+        found=f"not {wanted}",
+        wanted=wanted,
+        repaired=why is None,
+        why=why,
+    )
+
+
+WAYS = (
+    ("public access", "blocked"),
+    ("object ownership", "bucket owner enforced"),
+    ("default encryption", "on"),
+)
+
+
 def test_a_missing_bucket_is_created_locked_down_and_tagged() -> None:
     """The tags say that it is ours: the next run repairs it, and no other site takes it."""
     buckets = InMemoryBuckets()
 
-    ensured = ensure_buckets(buckets, a_site(), run="run-1")
+    ensured = ensured_buckets(buckets, a_site(), run="run-1")
 
     assert ensured == (
-        EnsuredBucket(
-            name="backups",
-            created=True,
-            repaired=("public access block", "object ownership", "default encryption"),
-            enforce=True,
-        ),
+        # What AWS gave a new bucket is nobody's drift.
+        EnsuredBucket(name="backups", exists=True, created=True, drift=(), enforce=True),
     )
     assert buckets.states["backups"].tags == {SITE_TAG: "tokyo", CREATOR_TAG: "run-1"}
     assert buckets.states["backups"] == replace(FOREIGN, tags={SITE_TAG: "tokyo", CREATOR_TAG: "run-1"})
@@ -85,12 +113,12 @@ def test_a_missing_bucket_is_created_locked_down_and_tagged() -> None:
 def test_a_second_run_writes_nothing() -> None:
     """A converged run is a silent one."""
     buckets = InMemoryBuckets()
-    ensure_buckets(buckets, a_site(), run="run-1")
+    ensured_buckets(buckets, a_site(), run="run-1")
     buckets.writes.clear()
 
-    ensured = ensure_buckets(buckets, a_site(), run="run-2")
+    ensured = ensured_buckets(buckets, a_site(), run="run-2")
 
-    assert ensured == (EnsuredBucket(name="backups", created=False, repaired=(), enforce=True),)
+    assert ensured == (EnsuredBucket(name="backups", exists=True, created=False, drift=(), enforce=True),)
     assert buckets.writes == []
     assert result(ensured)["changed"] is False
 
@@ -100,7 +128,7 @@ def test_object_lock_is_asked_for_only_with_immutability(days: int, *, lock: boo
     """It can't be switched off again, and Veeam wants it exactly when immutability is on."""
     buckets = InMemoryBuckets()
 
-    ensure_buckets(buckets, a_site(buckets=(a_bucket(immutability_days=days),)), run="run-1")
+    ensured_buckets(buckets, a_site(buckets=(a_bucket(immutability_days=days),)), run="run-1")
 
     assert buckets.states["backups"].object_lock is lock
 
@@ -109,32 +137,36 @@ def test_an_own_bucket_of_a_died_run_is_adopted_and_finished() -> None:
     """A run that was killed right after CreateBucket leaves a bucket that is not locked down yet."""
     buckets = InMemoryBuckets({"backups": replace(FRESH, tags={SITE_TAG: "tokyo", CREATOR_TAG: "dead"})})
 
-    (ensured,) = ensure_buckets(buckets, a_site(), run="run-2")
+    (ensured,) = ensured_buckets(buckets, a_site(), run="run-2")
 
     assert not ensured.created
-    assert len(ensured.repaired) == 3
+    assert ensured.drift == tuple(drifted(what, wanted) for what, wanted in WAYS)
     assert ensured.enforce
     assert buckets.writes == ["block backups", "owner backups", "encrypt backups"]
 
 
 @pytest.mark.parametrize(
-    ("drift", "write", "word"),
+    ("drift", "write", "way"),
     [
-        (replace(OWN, public_access_blocked=False), "block backups", "public access block"),
-        (replace(OWN, owner_enforced=False), "owner backups", "object ownership"),
-        (replace(OWN, encrypted=False), "encrypt backups", "default encryption"),
+        (replace(OWN, public_access_blocked=False), "block backups", WAYS[0]),
+        (replace(OWN, owner_enforced=False), "owner backups", WAYS[1]),
+        (replace(OWN, encrypted=False), "encrypt backups", WAYS[2]),
     ],
 )
-def test_each_drift_of_an_own_bucket_is_repaired_alone(drift: BucketState, write: str, word: str) -> None:
+def test_each_drift_of_an_own_bucket_is_repaired_alone(
+    drift: BucketState, write: str, way: tuple[str, str]
+) -> None:
     """Whatever somebody opened is closed again, and nothing else is written."""
     buckets = InMemoryBuckets({"backups": drift})
 
-    ensured = ensure_buckets(buckets, a_site(), run="run-2")
-    again = ensure_buckets(buckets, a_site(), run="run-3")
+    ensured = ensured_buckets(buckets, a_site(), run="run-2")
+    again = ensured_buckets(buckets, a_site(), run="run-3")
 
     assert buckets.writes == [write]
-    assert result(ensured)["repaired"] == [f"backups: {word}"]
+    assert ensured[0].drift == (drifted(*way),)
+    assert result(ensured)["changed"] is True
     assert result(again)["changed"] is False
+    assert result(again)["drift"] == []
 
 
 def test_a_foreign_bucket_is_never_written_to() -> None:
@@ -142,18 +174,20 @@ def test_a_foreign_bucket_is_never_written_to() -> None:
     open_bucket = replace(FRESH, tags={"owner": "backup team"})
     buckets = InMemoryBuckets({"backups": open_bucket})
 
-    (ensured,) = ensure_buckets(buckets, a_site(), run="run-1")
+    (ensured,) = ensured_buckets(buckets, a_site(), run="run-1")
 
     assert buckets.writes == []
     assert buckets.states["backups"] == open_bucket
-    assert (ensured.created, ensured.repaired) == (False, ())
+    assert not ensured.created
+    assert ensured.drift == tuple(drifted(what, wanted, why=NOT_OURS) for what, wanted in WAYS)
+    assert result((ensured,))["changed"] is False
 
 
 def test_a_foreign_bucket_with_the_tag_of_this_site_is_not_ours() -> None:
     """People may tag their own bucket for the site: only the creator tag makes it the product's."""
     buckets = InMemoryBuckets({"backups": replace(FRESH, tags={SITE_TAG: "tokyo"})})
 
-    ensure_buckets(buckets, a_site(), run="run-1")
+    ensured_buckets(buckets, a_site(), run="run-1")
 
     assert buckets.writes == []
 
@@ -197,7 +231,7 @@ def test_an_unfit_bucket_is_refused_before_anything_is_created(
     buckets = InMemoryBuckets({"unfit": state})
 
     with pytest.raises(BucketRefusedError, match=words) as refusal:
-        ensure_buckets(buckets, a_site(buckets=wanted), run="run-1")
+        ensured_buckets(buckets, a_site(buckets=wanted), run="run-1")
 
     assert refusal.value.bucket == "unfit"
     assert str(refusal.value).startswith("bucket unfit: ")
@@ -209,7 +243,7 @@ def test_a_bucket_with_everything_that_immutability_needs_is_taken() -> None:
     """The counterpart of the refusals: fit means fit."""
     state = replace(FOREIGN, object_lock=True, versioning=True)
 
-    (ensured,) = ensure_buckets(
+    (ensured,) = ensured_buckets(
         InMemoryBuckets({"backups": state}),
         a_site(buckets=(a_bucket(immutability_days=30),)),
         run="run-1",
@@ -222,7 +256,7 @@ def test_a_bucket_that_holds_something_is_not_locked_yet() -> None:
     """Servers write to it from outside the endpoint today: locking now would break running backups."""
     buckets = InMemoryBuckets({"backups": FOREIGN, "empty": FOREIGN}, full={"backups"})
 
-    ensured = ensure_buckets(
+    ensured = ensured_buckets(
         buckets, a_site(buckets=(a_bucket("backups"), a_bucket("empty"), a_bucket("new"))), run="run-1"
     )
 
@@ -234,18 +268,98 @@ def test_a_bucket_that_is_locked_already_stays_locked() -> None:
     """Once locked, backups go through the endpoint: filling up must not take the lock off."""
     buckets = InMemoryBuckets({"backups": FOREIGN}, full={"backups"}, enforced={"backups"})
 
-    (ensured,) = ensure_buckets(buckets, a_site(), run="run-1")
+    (ensured,) = ensured_buckets(buckets, a_site(), run="run-1")
 
     assert ensured.enforce
 
 
-def test_an_own_bucket_is_locked_however_much_it_holds() -> None:
-    """It was never reachable otherwise."""
+def test_an_own_bucket_that_holds_something_and_is_not_locked_waits_as_well() -> None:
+    """The site was released and is wanted again: backups went on over public endpoints meanwhile."""
     buckets = InMemoryBuckets({"backups": OWN}, full={"backups"})
 
-    (ensured,) = ensure_buckets(buckets, a_site(), run="run-1")
+    (ensured,) = ensured_buckets(buckets, a_site(), run="run-1")
+
+    assert not ensured.enforce
+    assert result((ensured,))["pending"] == ["backups"]
+
+
+@pytest.mark.parametrize("state", [OWN, FOREIGN])
+def test_a_bucket_that_was_locked_before_is_locked_again(state: BucketState) -> None:
+    """Somebody has taken the policy off by hand: that is drift, and no reason to ask servers anew."""
+    buckets = InMemoryBuckets({"backups": state}, full={"backups"})
+
+    (ensured,) = ensured_buckets(buckets, a_site(), run="run-1", enforced_before=("backups",))
 
     assert ensured.enforce
+
+
+def test_what_was_locked_before_is_looked_up_by_its_name() -> None:
+    """The settings have a second bucket since: it is in use, and nobody has been asked about it."""
+    buckets = InMemoryBuckets({"backups": OWN, "second": FOREIGN}, full={"backups", "second"})
+    site = a_site(buckets=(a_bucket("backups"), a_bucket("second")))
+
+    ensured = ensured_buckets(buckets, site, run="run-1", enforced_before=("backups", "not-ours-any-more"))
+
+    assert result(ensured)["enforced"] == ["backups"]
+    assert result(ensured)["pending"] == ["second"]
+
+
+def test_a_locked_bucket_that_has_disappeared_is_made_again_and_told() -> None:
+    """Somebody has deleted it with everything in it: the greatest drift of all must not look like a start."""
+    ensured = ensured_buckets(InMemoryBuckets(), a_site(), run="run-1", enforced_before=("backups",))
+
+    gone = Drift(resource="backups", property="bucket", found="absent", wanted="there", repaired=True)
+    assert ensured == (EnsuredBucket(name="backups", exists=True, created=True, drift=(gone,), enforce=True),)
+
+
+def test_a_run_that_only_checks_creates_nothing_and_says_what_is_missing() -> None:
+    """Neither locked nor waited for: there is nothing yet to lock."""
+    buckets = InMemoryBuckets()
+
+    ensured = ensured_buckets(buckets, a_site(), run="run-1", repair=False)
+
+    gone = Drift(
+        resource="backups",
+        property="bucket",
+        found="absent",
+        wanted="there",
+        repaired=False,
+        why=ONLY_CHECKED,
+    )
+    assert result(ensured) == {
+        "changed": False,
+        "created": [],
+        "enforced": [],
+        "pending": [],
+        "drift": [gone.model_dump()],
+    }
+    assert buckets.writes == []
+    assert buckets.states == {}
+
+
+@pytest.mark.parametrize("creator", [{CREATOR_TAG: "an-earlier-run"}, {}])
+def test_a_run_that_only_checks_changes_nothing_and_says_what_it_found(creator: dict[str, str]) -> None:
+    """Of an own bucket what the next run would repair, of somebody's what it would leave."""
+    state = replace(FRESH, tags={SITE_TAG: "tokyo", **creator})
+    buckets = InMemoryBuckets({"backups": state}, full={"backups"}, enforced={"backups"})
+
+    ensured = ensured_buckets(buckets, a_site(), run="run-1", repair=False)
+
+    why = ONLY_CHECKED if creator else NOT_OURS
+    assert ensured[0].drift == tuple(drifted(what, wanted, why=why) for what, wanted in WAYS)
+    assert result(ensured)["changed"] is False
+    assert result(ensured)["enforced"] == ["backups"]
+    assert buckets.writes == []
+    assert buckets.states == {"backups": state}
+
+
+@pytest.mark.parametrize(("state", "days", "words"), UNFIT.values(), ids=UNFIT)
+def test_a_check_refuses_an_unfit_bucket_as_well(state: BucketState, days: int, words: str) -> None:
+    """It is what the next run would stumble over."""
+    wanted = a_site(buckets=(a_bucket("new"), a_bucket("unfit", immutability_days=days)))
+
+    with pytest.raises(BucketRefusedError, match=words):
+        ensured_buckets(InMemoryBuckets({"unfit": state}), wanted, run="run-1", repair=False)
 
 
 def test_a_bucket_that_disappears_at_once_is_an_error() -> None:
@@ -256,21 +370,23 @@ def test_a_bucket_that_disappears_at_once_is_an_error() -> None:
             super().create(name, object_lock=object_lock, tags=tags)
             del self.states[name]
 
-    with pytest.raises(BucketRefusedError, match="disappeared"):
-        ensure_buckets(Vanishing(), a_site(), run="run-1")
+    with pytest.raises(ConcurrentChangeError, match="backups was created and can't be seen yet"):
+        ensured_buckets(Vanishing(), a_site(), run="run-1")
 
 
 def test_the_result_names_what_was_done() -> None:
     """The execution's output is what people read in the console."""
+    drift = drifted("default encryption", "on")
     ensured = (
-        EnsuredBucket(name="one", created=True, repaired=("default encryption",), enforce=True),
-        EnsuredBucket(name="two", created=False, repaired=(), enforce=False),
+        EnsuredBucket(name="one", exists=True, created=True, drift=(), enforce=True),
+        EnsuredBucket(name="two", exists=True, created=False, drift=(drift,), enforce=False),
+        EnsuredBucket(name="three", exists=False, created=False, drift=(), enforce=False),
     )
 
     assert result(ensured) == {
         "changed": True,
         "created": ["one"],
-        "repaired": ["one: default encryption"],
         "enforced": ["one"],
         "pending": ["two"],
+        "drift": [drift.model_dump()],
     }

@@ -4,7 +4,15 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
 
 from contract.errors import ContractError
 from lambdas.core import errors
@@ -133,6 +141,11 @@ def client_error(code: str, status: int = 400) -> ClientError:
         (client_error("NoSuchBucket", 404), AwsRefusedError),
         (EndpointConnectionError(endpoint_url="https://ec2"), AwsUnavailableError),
         (ConnectTimeoutError(endpoint_url="https://ec2"), AwsUnavailableError),
+        (ReadTimeoutError(endpoint_url="https://ec2"), AwsUnavailableError),
+        (ConnectionClosedError(endpoint_url="https://ec2"), AwsUnavailableError),
+        # What could not even be sent stays so, however often it is tried.
+        (ParamValidationError(report="Invalid length"), AwsRefusedError),
+        (NoCredentialsError(), AwsRefusedError),
         (ContractError("site", "is wrong"), InvalidRequestError),
         (LeaseHeldError(site="tokyo", holder="run"), LeaseHeldError),
         (BucketRefusedError(bucket="b", problem="p"), BucketRefusedError),

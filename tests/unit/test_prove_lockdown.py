@@ -18,6 +18,8 @@ DENIED = (
     'on resource: "arn:aws:s3:::backups/vbr-privatelink-probe" '
 )
 BY_BUCKET_POLICY = f"{DENIED}with an explicit deny in a resource-based policy"
+OF_READING = BY_BUCKET_POLICY.replace("s3:PutObject", "s3:GetObject")
+OF_LISTING = BY_BUCKET_POLICY.replace("s3:PutObject", "s3:ListBucket")
 BY_OWN_POLICY = f"{DENIED}because no identity-based policy allows the s3:PutObject action"
 BY_IDENTITY_DENY = f"{DENIED}with an explicit deny in an identity-based policy"
 BY_ORGANIZATION = f"{DENIED}with an explicit deny in a service control policy"
@@ -74,6 +76,7 @@ def probed(stub_with: dict[str, Any] | None) -> tuple[Answer, str]:
         "Bucket": "backups",
         "Key": PROBE_KEY,
         "IfMatch": '"00000000000000000000000000000000"',
+        "ServerSideEncryption": "AES256",
         "ExpectedBucketOwner": ACCOUNT,
     }
     with Stubber(client) as stub:
@@ -93,6 +96,9 @@ def probed(stub_with: dict[str, Any] | None) -> tuple[Answer, str]:
         ("AccessDenied", BY_ORGANIZATION, 403, Answer.DENIED_OTHERWISE),
         ("AccessDenied", BY_ENDPOINT, 403, Answer.DENIED_OTHERWISE),
         ("AccessDenied", "Access Denied", 403, Answer.DENIED_OTHERWISE),
+        # S3 may look the missing key up first: a denial of that says nothing about writing.
+        ("AccessDenied", OF_READING, 403, Answer.DENIED_OTHERWISE),
+        ("AccessDenied", OF_LISTING, 403, Answer.DENIED_OTHERWISE),
         ("NoSuchKey", "The specified key does not exist.", 404, Answer.LET_THROUGH),
         ("PreconditionFailed", "At least one of the pre-conditions failed", 412, Answer.LET_THROUGH),
     ],

@@ -15,9 +15,9 @@ from contract.errors import ContractError
 from contract.names import SiteName
 from lambdas.core.errors import InvalidRequestError, NetworkNotFoundError, StepError
 from lambdas.core.execution import Execution
-from lambdas.core.site import Site
+from lambdas.core.site import KnownSite, Site
 from lambdas.resolve_request.ec2_network import Ec2Network
-from lambdas.resolve_request.logic import Subnet, resolve
+from lambdas.resolve_request.logic import Subnet, resolve, resolve_for_release
 from lambdas.resolve_request.ssm_settings import SsmSettings
 from tests.unit.sites import ACCOUNT, REGION, execution
 
@@ -96,6 +96,12 @@ def test_a_site_is_resolved_the_same_twice() -> None:
 
     assert resolved(network) == resolved(turned)
     assert resolved(network).subnet_ids == ("subnet-0000000a", "subnet-0000000c")
+    # Every one that would do is known, so that an endpoint in the second of a zone stays there.
+    assert resolved(network).subnet_zones == {
+        "subnet-0000000a": f"{REGION}a",
+        "subnet-0000000b": f"{REGION}a",
+        "subnet-0000000c": f"{REGION}c",
+    }
 
 
 def test_named_ids_are_used() -> None:
@@ -116,6 +122,8 @@ def test_everything_else_in_the_settings_reaches_the_steps() -> None:
         "security_group_id": "sg-0123456789abcdef0",
         "policy_administrators": ["arn:aws:iam::111122223333:role/break-glass"],
         "additional_endpoint_ids": ["vpce-0fedcba9876543210"],
+        "expected_servers": ["vbr01", "vbr02"],
+        "release_deadline_hours": 72,
         "onprem_cidrs": ["10.0.0.0/8"],
         "buckets": [{"name": "archive", "folder": "Archive", "immutability_days": 30}],
     }
@@ -123,6 +131,31 @@ def test_everything_else_in_the_settings_reaches_the_steps() -> None:
     site = resolved(**given).model_dump(mode="json")
 
     assert {name: site[name] for name in given} == given
+
+
+def test_a_site_to_be_released_is_known_without_its_network() -> None:
+    """Its VPC may be gone, or its tags: that must not keep servers from going back."""
+    given: dict[str, Any] = {"expected_servers": ["vbr01"], "release_deadline_hours": 72}
+
+    known = resolve_for_release(
+        StoredText(json.dumps({**MINIMAL, **given})), site=TOKYO, execution=Execution.from_arn(execution("a"))
+    )
+
+    assert type(known) is KnownSite
+    assert known == KnownSite.model_validate(
+        {name: getattr(resolved(**given), name) for name in KnownSite.model_fields}
+    )
+
+
+@pytest.mark.parametrize("settings", [{"site": "osaka"}, {"onprem_cidrs": []}, {"schema_version": 2}])
+def test_a_release_refuses_the_same_settings(settings: dict[str, Any]) -> None:
+    """Its buckets' policies are changed: those of another site must not be."""
+    with pytest.raises((InvalidRequestError, ContractError)):
+        resolve_for_release(
+            StoredText(json.dumps({**MINIMAL, **settings})),
+            site=TOKYO,
+            execution=Execution.from_arn(execution("a")),
+        )
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,144 @@
+"""
+What the servers have made of the published endpoint, and what follows from it.
+
+For a site that is provisioned: a bucket that was in use is locked, and an endpoint that has been replaced
+loses its access, only after every expected server has adopted the current endpoint. For a site that is
+released: the endpoint is deleted only after every server that could use it has gone back.
+
+Reports are hostile until they have been read: one that can't be read counts as no answer.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from contract.documents import AdoptionReport, EndpointDocument, EndpointState, Outcome
+from contract.names import SiteName
+from lambdas.core.errors import ServersNotBackError
+
+NO_EXPECTED_SERVERS = (
+    "expected_servers is empty, so nobody can be waited for; name the servers in the settings"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteParameters:
+    """What is in Parameter Store for a site: the document, and each server's report if it can be read."""
+
+    published: EndpointDocument | None
+    reports: Mapping[str, AdoptionReport | None]
+
+
+class Parameters(Protocol):
+    """What this step needs from Parameter Store."""
+
+    def read(self, site: SiteName) -> SiteParameters: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoption:
+    """
+    What a provisioned site may do now.
+
+    `enforce` are the buckets to lock, `let_in` the endpoints that the policy lets in, `retired` those of
+    them that nobody uses any more, `waits_for` the servers that have not answered.
+    """
+
+    enforce: tuple[str, ...]
+    pending: tuple[str, ...]
+    let_in: tuple[str, ...]
+    retired: tuple[str, ...]
+    waits_for: tuple[str, ...]
+    why: str | None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything is held back for a server's answer."""
+        return bool(self.pending) or len(self.let_in) > 1
+
+
+def adoption(
+    parameters: SiteParameters,
+    *,
+    endpoint_id: str,
+    expected: Collection[str],
+    known: Collection[str],
+    others: Collection[str],
+    enforced: Collection[str],
+    pending: Collection[str],
+) -> Adoption:
+    """
+    Weigh the reports of a provisioned site.
+
+    `known` are the endpoints that servers were told of, `others` those that the product made beside the
+    current one. An endpoint that nobody was ever told of is retired at once.
+    """
+    published = parameters.published
+    # A withdrawn document tells nobody to use its endpoint; while servers go back, it is among the known.
+    told = {*known}
+    if published is not None and published.state is EndpointState.ACTIVE:
+        told.add(published.vpc_endpoint_id)
+    former = sorted(told - {endpoint_id})
+    waits_for = tuple(
+        sorted(server for server in expected if not _has_adopted(parameters.reports.get(server), endpoint_id))
+    )
+    moved = bool(expected) and not waits_for
+    held_back = bool(pending or former) and not moved
+    return Adoption(
+        enforce=(*enforced, *(pending if moved else ())),
+        pending=() if moved else tuple(pending),
+        let_in=(endpoint_id, *(() if moved else former)),
+        retired=tuple(sorted({*others, *former} if moved else set(others) - set(former))),
+        waits_for=waits_for if held_back else (),
+        why=NO_EXPECTED_SERVERS if held_back and not expected else None,
+    )
+
+
+def _has_adopted(report: AdoptionReport | None, endpoint_id: str) -> bool:
+    return report is not None and report.outcome is Outcome.ADOPTED and report.vpc_endpoint_id == endpoint_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversion:
+    """Whether a released site's endpoint may be deleted, and for whom it waits."""
+
+    back: bool
+    waits_for: tuple[str, ...]
+
+
+def reversion(
+    parameters: SiteParameters,
+    *,
+    expected: Collection[str],
+    forced: bool,
+    deadline: timedelta,
+    now: datetime,
+    patient: bool,
+) -> Reversion:
+    """
+    Weigh the reports of a site that is being released.
+
+    Waited for is every expected server and every other one that has ever reported. Behind the deadline a run
+    that isn't `patient` (the hourly one is) raises ServersNotBackError, which names the laggards.
+    """
+    published = parameters.published
+    if published is None:
+        return Reversion(back=True, waits_for=())
+    laggards = tuple(
+        sorted(
+            server
+            for server in {*expected, *parameters.reports}
+            if (report := parameters.reports.get(server)) is None or report.outcome is not Outcome.REVERTED
+        )
+    )
+    if not laggards or forced:
+        return Reversion(back=True, waits_for=laggards)
+    overdue = published.state is EndpointState.WITHDRAWN and now - _time(published) > deadline
+    if overdue and not patient:
+        raise ServersNotBackError(laggards)
+    return Reversion(back=False, waits_for=laggards)
+
+
+def _time(document: EndpointDocument) -> datetime:
+    return datetime.fromisoformat(document.published_at)
