@@ -102,3 +102,15 @@ def test_graceful_stop_has_two_l_in_the_oldest_revision(start_vbr: StartVbr) -> 
     _, refused = client.send("POST", f"/api/v1/jobs/{job}/stop", body={"gracefulStop": True})
 
     assert "gracefullStop is required" in refused["message"]
+
+
+def test_the_appliance_has_no_region_file_and_says_what_it_is(start_vbr: StartVbr) -> None:
+    """There is nothing to edit there: a client must go by REST alone."""
+    client = start_vbr(revision="1.3-rev1", platform="Linux")
+    mount_server = client.get("/api/v1/backupInfrastructure/mountServers/default")["data"][0]
+
+    assert client.get("/api/v1/serverInfo")["platform"] == "Linux"
+    assert mount_server["type"] == "Linux"
+    assert not client.vbr.install_dir.exists()
+    assert not (client.vbr.folder / "registry.json").exists()
+    assert client.service()["state"] == "running"
