@@ -158,7 +158,7 @@ CLIENT_MISTAKES = (
                 _REGION_XML, "    _verify(xml, events, found, edited, region=region, texts=(host,))\n", ""
             ),
         ),
-        noticed="AmazonS3Regions.xml names",
+        noticed="`run` exits with 0",
     ),
     Mutation(
         name="nothing is reported",
