@@ -3,22 +3,39 @@ The inside of a function's process: import the handler once, then answer invocat
 
 Started by `lambda_runtime.py` as a plain script, without the repository on its path: what isn't in the
 function's own asset (or in the interpreter's site-packages, which stand for the layers) can't be imported,
-as on AWS. Standard library only.
+as on AWS.
 
-Each line on the first pipe is an invocation, each line on the second its outcome; the names of the
-runtime's own errors are Lambda's.
+The script imports the layers' libraries once and then forks each function from itself: importing them
+takes longer than most functions run. In a fork everything is as in an interpreter that was started with
+the function's environment, but for the interpreter's own settings (PYTHON* other than PYTHONPATH, LANG and
+the seed of str's hash), which all functions share.
+
+The first line on a function's first pipe is its place (folder and environment); each further line is an
+invocation, each line on the second pipe its outcome; the names of the runtime's own errors are Lambda's.
 """
 
+import contextlib
+import gc
 import importlib
 import json
 import os
+import select
+import signal
+import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Handler = Callable[[Any, Any], Any]
+
+PRELOADED = ("asyncio", "boto3", "boto3.s3.inject", "pydantic.main", "pydantic.functional_validators")
+"""
+What functions find imported. None of them keeps anything of the environment but HOME, which functions lack.
+Powertools and the X-Ray SDK do: each function imports them itself.
+"""
 
 
 class Context:
@@ -111,22 +128,120 @@ def answer(
         }
 
 
+def preload() -> frozenset[str]:
+    """Import what most functions need; return the modules' names but for the standard library's."""
+    before = set(sys.modules)
+    for name in PRELOADED:
+        importlib.import_module(name)
+    gc.freeze()
+    return frozenset(
+        name for name in set(sys.modules) - before if _package(name) not in sys.stdlib_module_names
+    )
+
+
+def fork_functions(requests: socket.socket) -> tuple[int, int] | None:
+    """
+    Fork a function for each request, until the parent is gone: then end them all and return None.
+
+    In the fork, return the function's two pipes. A request is one byte with four descriptors: the pipes,
+    where prints go, and a socket by which the function is ruled. Closing its other end kills the function;
+    when a function has ended, its exit status is sent there.
+    """
+    interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    woken, waker = os.pipe()
+    os.set_blocking(waker, False)
+    signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
+    functions: dict[socket.socket, int] = {}
+
+    def reap(control: socket.socket, options: int) -> None:
+        pid, status = os.waitpid(functions[control], options)
+        if pid:
+            del functions[control]
+            with control, contextlib.suppress(OSError):
+                control.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+    def kill(control: socket.socket) -> None:
+        os.kill(functions[control], signal.SIGKILL)
+        reap(control, 0)
+
+    while True:
+        awaited: list[Any] = [requests, woken, *functions]
+        ready, _, _ = select.select(awaited, [], [])
+        for control in functions.keys() & set(ready):
+            kill(control)
+        if woken in ready:
+            os.read(woken, 512)
+            for control in list(functions):
+                reap(control, os.WNOHANG)
+        if requests not in ready:
+            continue
+        request, descriptors, _, _ = socket.recv_fds(requests, 1, 4)
+        if not request:
+            for control in list(functions):
+                kill(control)
+            return None
+        incoming, outgoing, output, ruled = descriptors
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            signal.signal(signal.SIGINT, interrupt)
+            os.dup2(output, 1)
+            os.dup2(output, 2)
+            for item in (requests, *functions):
+                item.close()
+            for descriptor in (woken, waker, output, ruled):
+                os.close(descriptor)
+            return incoming, outgoing
+        for descriptor in (incoming, outgoing, output):
+            os.close(descriptor)
+        functions[socket.socket(fileno=ruled)] = pid
+
+
+def settle(place: dict[str, Any], preloaded: frozenset[str]) -> None:
+    """Take the function's folder, environment and import path."""
+    os.chdir(place["folder"])
+    os.environ.clear()
+    os.environ.update(place["environment"])
+    time.tzset()
+    path = [folder for folder in os.environ["PYTHONPATH"].split(os.pathsep) if folder]
+    sys.path[:0] = path
+    own = {entry.name.split(".")[0] for folder in path for entry in Path(folder).glob("*")}
+    if own & {_package(name) for name in preloaded}:
+        # The function brings a library of its own, which comes before the layers'.
+        for name in preloaded:
+            del sys.modules[name]
+
+
+def _package(name: str) -> str:
+    return name.partition(".")[0]
+
+
 def main() -> None:
     """Serve until the parent closes its end."""
-    incoming, outgoing = (int(argument) for argument in sys.argv[1:3])
+    preloaded = preload()
+    pipes = fork_functions(socket.socket(fileno=int(sys.argv[1])))
+    if pipes is not None:
+        serve(*pipes, preloaded)
+
+
+def serve(incoming: int, outgoing: int, preloaded: frozenset[str]) -> None:
+    """Be one function."""
     for descriptor in (incoming, outgoing):
         # What the handler starts must not hold the pipes open.
         os.set_inheritable(descriptor, False)
-    handler, fault = None, None
-    try:
-        handler = load(os.environ["_HANDLER"])
-    except Exception as error:  # noqa: BLE001 - the boundary: reported with every invocation, as Lambda does
-        fault = error
-        traceback.print_exc()
     with (
         os.fdopen(incoming, encoding="utf-8") as invocations,
         os.fdopen(outgoing, "w", encoding="utf-8") as outcomes,
     ):
+        settle(json.loads(invocations.readline()), preloaded)
+        handler, fault = None, None
+        try:
+            handler = load(os.environ["_HANDLER"])
+        except Exception as error:  # noqa: BLE001 - the boundary: reported with every invocation, as Lambda does
+            fault = error
+            traceback.print_exc()
         for line in invocations:
             invocation = json.loads(line)
             outcome = answer(handler, fault, invocation)

@@ -5,7 +5,10 @@ environment.
 moto wants Docker for that, or answers with a canned text. Here each function has a few processes of the
 sandbox's own interpreter that are kept warm and are replaced when code or configuration change. They get
 the environment that Lambda gives, the role's credentials, and the address of the emulator; nothing of the
-parent's environment but PATH and LANG. The time-out is enforced by killing the process.
+parent's environment but PATH. The time-out is enforced by killing the process.
+
+They are forked from one process that has imported the layers' libraries (`lambda_bootstrap.py`). It has a
+single thread, so that forking it is safe; this process has many.
 """
 
 import contextlib
@@ -18,6 +21,8 @@ import os
 import queue
 import select
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -65,42 +70,69 @@ class Outcome:
     failed: bool
 
 
+class _Template:
+    """The process that functions are forked from; it ends with this one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._requests, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                # -P: the bootstrap's own folder must not be importable. -u: prints arrive when they are made.
+                [sys.executable, "-P", "-u", str(BOOTSTRAP), str(theirs.fileno())],
+                env=_common_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+            )
+
+    def fork(self, incoming: int, outgoing: int, output: int) -> socket.socket:
+        """Fork a process with these descriptors; return the socket by which it is ruled."""
+        control, theirs = socket.socketpair()
+        # Without a template that takes it (all is being stopped), the function ends before it begins.
+        with theirs, self._lock, contextlib.suppress(OSError):
+            socket.send_fds(self._requests, [b"+"], [incoming, outgoing, output, theirs.fileno()])
+        return control
+
+    def stop(self) -> None:
+        """End it, and every function that is left."""
+        self._requests.close()
+        self._process.wait()
+
+
 class _Process:
     """One warm process of a function."""
 
     def __init__(
-        self, spec: FunctionSpec, folder: Path, environment: dict[str, str], emit: Callable[[list[str]], None]
+        self,
+        spec: FunctionSpec,
+        template: _Template,
+        folder: Path,
+        environment: dict[str, str],
+        emit: Callable[[list[str]], None],
     ) -> None:
         self.spec = spec
         self._emit = emit
         incoming, self._requests = os.pipe()
         self._outcomes, outgoing = os.pipe()
+        self._output, output = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                # -P: the bootstrap's own folder must not be importable. -u: prints arrive when they are made.
-                [sys.executable, "-P", "-u", str(BOOTSTRAP), str(incoming), str(outgoing)],
-                cwd=folder,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=(incoming, outgoing),
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-            )
+            self._control = template.fork(incoming, outgoing, output)
         finally:
-            os.close(incoming)
-            os.close(outgoing)
+            for descriptor in (incoming, outgoing, output):
+                os.close(descriptor)
+        self._code: int | None = None
+        self._code_lock = threading.Lock()
         self._unread = b""
         self._stopping = threading.Lock()
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read_output, daemon=True, name=f"output-of-{spec.name}")
         self._reader.start()
+        self._send({"folder": str(folder), "environment": environment})
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return self._exit_code(0) is None
 
     def invoke(self, event: Any) -> Outcome:
         """Run one invocation; a process that doesn't answer in time is killed."""
@@ -112,15 +144,14 @@ class _Process:
             "function_arn": self.spec.arn,
             "timeout": self.spec.timeout,
         }
-        with contextlib.suppress(BrokenPipeError):
-            _write_all(self._requests, (json.dumps(invocation) + "\n").encode())
+        self._send(invocation)
         answer = self._next_answer(started + self.spec.timeout)
         if answer is None and self.alive:
             self.stop()
             text = f"RequestId: {request_id} Error: Task timed out after {self.spec.timeout:.2f} seconds"
             outcome = _platform_error("Sandbox.Timedout", text)
         elif answer is None:
-            code = self._process.wait()
+            code = self._exit_code(None)
             text = f"RequestId: {request_id} Error: Runtime exited with exit status {code}"
             outcome = _platform_error("Runtime.ExitError", text)
         else:
@@ -144,13 +175,30 @@ class _Process:
 
     def _stop(self) -> None:
         if self.alive:
-            self._process.kill()
-        self._process.wait()
+            with contextlib.suppress(OSError):
+                self._control.shutdown(socket.SHUT_WR)
+        self._exit_code(None)
+        self._control.close()
         self._reader.join(LOG_PATIENCE_SECONDS)
         for descriptor in (self._requests, self._outcomes):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
         self._requests = self._outcomes = -1
+
+    def _exit_code(self, patience: float | None) -> int | None:
+        """Return the exit status once the process has ended (None: wait for that)."""
+        with self._code_lock:
+            if self._code is None:
+                poll = select.poll()
+                poll.register(self._control, select.POLLIN)
+                if poll.poll(patience):
+                    # Without a word: the template has been killed, and its functions with it.
+                    self._code = int(self._control.recv(16) or -signal.SIGKILL)
+            return self._code
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            _write_all(self._requests, (json.dumps(message) + "\n").encode())
 
     def _next_answer(self, deadline: float) -> bytes | None:
         poll = select.poll()
@@ -161,16 +209,14 @@ class _Process:
                 return None
             chunk = os.read(self._outcomes, 65536)
             if not chunk:
-                self._process.wait()
+                self._exit_code(None)
                 return None
             self._unread += chunk
         answer, self._unread = self._unread.split(b"\n", 1)
         return answer
 
     def _read_output(self) -> None:
-        stream = self._process.stdout
-        assert stream is not None  # noqa: S101 - it was asked for; mypy can't know
-        with stream:
+        with os.fdopen(self._output, encoding="utf-8", errors="replace") as stream:
             for line in stream:
                 self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
@@ -268,6 +314,7 @@ class LambdaRuntime:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._pools: dict[str, _Pool] = {}
+        self._template: _Template | None = None
 
     def invoke(
         self, spec: FunctionSpec, code: bytes, event: Any, emit: Callable[[list[str]], None]
@@ -285,8 +332,11 @@ class LambdaRuntime:
         """End every process."""
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
+            template, self._template = self._template, None
         for pool in pools:
             pool.close()
+        if template is not None:
+            template.stop()
 
     def _new_pool(self, spec: FunctionSpec, code: bytes, emit: Callable[[list[str]], None]) -> _Pool:
         folder = self._folder / spec.name / hashlib.sha256(code).hexdigest()[:16]
@@ -296,6 +346,8 @@ class LambdaRuntime:
             with zipfile.ZipFile(io.BytesIO(code)) as archive:
                 archive.extractall(unpacked)
             shutil.move(unpacked, folder)
+        # At the first function: many an embedded AWS never runs one.
+        template = self._template = self._template or _Template()
         log_file = self._folder / f"{spec.name}.log"
 
         def keep(lines: list[str]) -> None:
@@ -303,14 +355,12 @@ class LambdaRuntime:
                 stream.writelines(f"{line}\n" for line in lines)
             emit(lines)
 
-        return _Pool(spec, lambda: _Process(spec, folder, self._environment(spec, folder), keep))
+        return _Pool(spec, lambda: _Process(spec, template, folder, self._environment(spec, folder), keep))
 
     def _environment(self, spec: FunctionSpec, folder: Path) -> dict[str, str]:
         credentials = self._credentials(spec)
         return {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": "en_US.UTF-8",
-            "TZ": ":UTC",
+            **_common_environment(),
             "PYTHONPATH": str(folder),
             "POWERTOOLS_TRACE_DISABLED": "1",
             **dict(spec.environment),
@@ -330,6 +380,10 @@ class LambdaRuntime:
             "_HANDLER": spec.handler,
             **self._addresses(),
         }
+
+
+def _common_environment() -> dict[str, str]:
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "en_US.UTF-8", "TZ": ":UTC"}
 
 
 def _platform_error(kind: str, message: str) -> Outcome:

@@ -30,7 +30,8 @@ from sandbox.aws import (
     correct_stepfunctions,
 )
 from sandbox.aws.moto_pin import Corrections, MotoChangedError, require_moto_version
-from sandbox.aws.testing import embedded_aws
+from sandbox.aws.testing import embedded_aws, wait_until
+from tests.sandbox.aws.processes import living
 from tests.sandbox.aws.templates import function, stack
 
 APPLIED: dict[str, tuple[Callable[[Corrections], None], Any, str]] = {
@@ -43,6 +44,29 @@ APPLIED: dict[str, tuple[Callable[[Corrections], None], Any, str]] = {
     "lambda": (lambda corrections: correct_lambda.apply(corrections, _nothing()), LambdaFunction, "invoke"),
     "s3": (correct_s3.apply, S3Backend, "create_bucket"),
 }
+
+
+SLEEP = "import time\ndef handler(e, c):\n    time.sleep(60)"
+WAIT = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": True}}}
+BUSY = f"""
+import json, os, pathlib, sys, tempfile, threading, time
+from moto.s3.models import S3Backend
+from sandbox.aws.testing import embedded_aws, trust, wait_until
+from tests.sandbox.aws.processes import living
+before = S3Backend.create_bucket
+with tempfile.TemporaryDirectory(dir=sys.argv[1]) as folder, embedded_aws(pathlib.Path(folder)) as aws:
+    template = json.loads({json.dumps(json.dumps(stack(function(SLEEP, Timeout=100))))})
+    name = aws.deploy_template("s", template)["Function"]
+    aws.client("lambda").invoke(FunctionName=name, InvocationType="Event")
+    role = aws.client("iam").create_role(
+        RoleName="r", AssumeRolePolicyDocument=json.dumps(trust("states.amazonaws.com")))["Role"]["Arn"]
+    states = aws.client("stepfunctions")
+    machine = states.create_state_machine(
+        name="m", definition={json.dumps(json.dumps(WAIT))}, roleArn=role)["stateMachineArn"]
+    states.start_execution(stateMachineArn=machine)
+    # This process, the one that functions are forked from, and the function.
+    wait_until(lambda: len(living(os.getpid())) == 3, what="the function runs")
+"""
 
 
 def _nothing() -> Any:
@@ -69,45 +93,49 @@ def test_two_at_a_time_are_refused(tmp_path: Path) -> None:
         second.__enter__()
 
 
-def test_it_leaves_no_process_no_thread_and_no_correction() -> None:
+def test_it_leaves_no_process_no_thread_and_no_correction(tmp_path: Path) -> None:
     """In a process of its own, where nothing of other tests is counted; with work going on at the end."""
-    code = "import time\ndef handler(e, c):\n    time.sleep(60)"
-    definition = {"StartAt": "W", "States": {"W": {"Type": "Wait", "Seconds": 600, "End": True}}}
-    script = f"""
-import json, os, pathlib, tempfile, threading
-from moto.s3.models import S3Backend
-from sandbox.aws.testing import embedded_aws, trust, wait_until
-before = S3Backend.create_bucket
-tasks = pathlib.Path("/proc/self/task")
-children = lambda: [child for file in tasks.glob("*/children") for child in file.read_text().split()]
-with tempfile.TemporaryDirectory() as folder, embedded_aws(pathlib.Path(folder)) as aws:
-    template = json.loads({json.dumps(json.dumps(stack(function(code, Timeout=100))))})
-    name = aws.deploy_template("s", template)["Function"]
-    aws.client("lambda").invoke(FunctionName=name, InvocationType="Event")
-    role = aws.client("iam").create_role(
-        RoleName="r", AssumeRolePolicyDocument=json.dumps(trust("states.amazonaws.com")))["Role"]["Arn"]
-    states = aws.client("stepfunctions")
-    machine = states.create_state_machine(
-        name="m", definition={json.dumps(json.dumps(definition))}, roleArn=role)["stateMachineArn"]
-    states.start_execution(stateMachineArn=machine)
-    wait_until(lambda: bool(children()), what="the function runs")
-assert not children(), children()
+    script = f"""{BUSY}
+assert living(os.getpid()) == {{os.getpid()}}
 wait_until(lambda: threading.active_count() == 1, what=str(threading.enumerate()), seconds=5)
 assert S3Backend.create_bucket is before
 print("clean")
 """
+    with _python(script, tmp_path) as process:
+        output, errors = process.communicate(timeout=60)
+
+    assert output == "clean\n", errors
+
+
+def test_it_leaves_no_process_when_it_is_killed(tmp_path: Path) -> None:
+    """Nobody is left then to stop a function that is at work."""
+    script = f"""{BUSY}
+    print("busy", flush=True)
+    time.sleep(60)
+"""
+    with _python(script, tmp_path) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        during = living(process.pid)
+        process.kill()
+        process.communicate(timeout=60)
+
+    assert said == "busy\n"
+    assert len(during) == 3
+    wait_until(lambda: not living(process.pid), what="all have ended")
+
+
+def _python(script: str, folder: Path) -> subprocess.Popen[str]:
     root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-c", script],
+    return subprocess.Popen(
+        [sys.executable, "-c", script, str(folder)],
         cwd=root,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(root)},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
-        check=False,
+        start_new_session=True,
     )
-
-    assert done.stdout == "clean\n", done.stderr
 
 
 def test_corrections_are_taken_back(tmp_path: Path) -> None:
