@@ -6,6 +6,7 @@ files that tell how to reach them.
     DIR/sandbox.json     names and addresses
     DIR/client.toml      a ready configuration of the on-prem client
     DIR/credentials      keys of the client and of the repository, with the least they need
+    DIR/client/secrets   VBR's password, as the client keeps it
     DIR/vbr/             the stand-in's install folder, registry, services and requests
     DIR/aws/             the log of every AWS call, and the functions' logs
 """
@@ -221,11 +222,19 @@ class Sandbox:
             "auto_apply = true\n"
             f"server = {json.dumps(SERVER)}\n"
             f"state_folder = {json.dumps(str(self.state / 'client'))}\n"
+            "\n[vbr]\n"
+            f"url = {json.dumps(self.vbr.url)}\n"
+            f"user = {json.dumps(self.vbr.user)}\n"
+            f"ca_file = {json.dumps(str(self.aws.ca_file))}\n"
+            "drain_timeout = 60\n"
+            # VBR 12's lists leave work out; nobody else works here.
+            'unseen_work = "accept"\n'
             "\n[aws]\n"
             f"profile = {json.dumps(CLIENT_USER)}\n"
             f"credentials_file = {json.dumps(str(credentials))}\n"
             f"endpoint_url = {json.dumps(self.aws.endpoint_url)}\n"
             f"ca_bundle = {json.dumps(str(self.aws.ca_file))}\n"
+            f"s3_proxy = {json.dumps(self.aws.proxy_url)}\n"
             "\n[[site]]\n"
             f"name = {json.dumps(self.settings.site)}\n"
             f"region = {json.dumps(self.assembly.region)}\n"
@@ -234,6 +243,14 @@ class Sandbox:
             f"registry_file = {json.dumps(str(self.vbr.folder / 'registry.json'))}\n"
             f"services_folder = {json.dumps(str(self.vbr.folder / 'services'))}\n"
         )
+        # As `secret set vbr-password` would keep it.
+        secrets = self.state / "client" / "secrets"
+        secrets.mkdir(parents=True, exist_ok=True)
+        for folder in (secrets.parent, secrets):
+            folder.chmod(0o700)
+        password = secrets / "vbr-password"
+        password.write_text(self.vbr.password)
+        password.chmod(0o600)
         # Last: whoever waits for this file finds all the others.
         (self.state / "sandbox.json").write_text(
             json.dumps(
