@@ -93,7 +93,8 @@ def _build_wheel(source: Path) -> None:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
         raise DistError("uv is missing; `make` installs it into .venv")
-    _run([uv, "build", "--quiet", "--wheel", "--no-create-gitignore", "--out-dir", str(DIST), str(source)])
+    build = [uv, "build", "--quiet", "--offline", "--wheel", "--no-create-gitignore"]
+    _run([*build, "--out-dir", str(DIST), str(source)])
     (wheel,) = DIST.glob("*.whl")
     with zipfile.ZipFile(wheel) as opened:
         tops = {name.split("/", 1)[0] for name in opened.namelist()}

@@ -51,8 +51,11 @@ if sys.platform == "win32":
             winreg.DeleteKey(winreg.HKEY_LOCAL_MACHINE, _SOURCE_KEY)
 
     def _report_event(text: str, exit_code: int) -> None:
-        error = cast("type[Exception]", importlib.import_module("pywintypes").error)
-        api = cast("_EventLogApi", importlib.import_module("win32evtlog"))
+        try:
+            error = cast("type[Exception]", importlib.import_module("pywintypes").error)
+            api = cast("_EventLogApi", importlib.import_module("win32evtlog"))
+        except ImportError:
+            return  # Without pywin32 nothing works, and that is said elsewhere.
         # The number tells the outcome, so that monitoring needn't read the text: an exit code, or 100.
         kind, event = (_ERROR, exit_code) if exit_code else (_INFORMATION, _DONE_EVENT)
         with suppress(error):

@@ -17,8 +17,8 @@ from tests.client.stand_in_vbr import stand_in_vbr
 from tests.sandbox.vbr.in_memory_s3 import InMemoryS3
 from tests.windows.rig import ROOT, Rig, RigError, windows_path
 
-SECONDS = 280.0
-"""How long the tests may take; the whole of `make test-windows` stays below five minutes."""
+SECONDS = 900.0
+"""After this the tests hang; on a machine that does nothing else they take two to three minutes."""
 
 
 def main(arguments: list[str]) -> int:
@@ -64,8 +64,9 @@ def _test(rig: Rig, more: list[str]) -> int:
         (rig.drive / "outside.json").write_text(json.dumps(outside))
         # Not the cache: it would be the checkout's. Not the conftest above: it is for Linux.
         arguments = ["-p", "no:cacheprovider", f"--confcutdir={windows_path(ROOT / 'tests' / 'windows')}"]
+        where = [] if any("tests/windows" in argument for argument in more) else ["tests/windows"]
         return rig.python(
-            ["-X", r"pycache_prefix=C:\pycache", "-m", "pytest", *arguments, *(more or ["tests/windows"])],
+            ["-m", "pytest", *arguments, *more, *where],
             seconds=SECONDS,
         )
 

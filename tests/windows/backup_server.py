@@ -31,7 +31,6 @@ XML = INSTALL / "AmazonS3Regions.xml"
 TOY = Path(r"C:\toy")
 STATE = Path(r"C:\ProgramData\vbr-privatelink")
 CONFIGURATION = STATE / "client.toml"
-PYCACHE = r"pycache_prefix=C:\pycache"
 
 MAIN = "VeeamBackupSvc"
 DEPENDENT = "VeeamCatalogSvc"
@@ -65,7 +64,7 @@ class BackupServer:
                     win32service.SERVICE_WIN32_OWN_PROCESS,
                     win32service.SERVICE_DEMAND_START,
                     win32service.SERVICE_ERROR_NORMAL,
-                    f'"{sys.executable}" -X {PYCACHE} "{toy_service_path()}" {name}',
+                    f'"{sys.executable}" "{toy_service_path()}" {name}',
                     None,
                     0,
                     list(needs) or None,
@@ -88,8 +87,7 @@ class BackupServer:
             self.write_xml(DEFAULT.before)
         (TOY / "own.xml").write_bytes(DEFAULT.before)
         self.stop(IDLE)
-        if not self.loaded() or self.loaded()[-1]["xml"] != DEFAULT.before:
-            self.stop(MAIN)
+        self.stop(MAIN)
         (TOY / "loaded.jsonl").write_text("")
         self.start(MAIN)
         self.start(DEPENDENT)
@@ -179,7 +177,7 @@ def python(
 ) -> subprocess.CompletedProcess[str]:
     """Run the Windows Python as an operator would."""
     return subprocess.run(
-        [sys.executable, "-X", PYCACHE, *arguments],
+        [sys.executable, *arguments],
         input=stdin or "",
         capture_output=True,
         encoding="utf-8",

@@ -17,7 +17,6 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 from onprem_client import cli
 from onprem_client.parameter_store import Parameter
@@ -76,11 +75,22 @@ def without_network(point: int | None) -> Iterator[None]:
 
     real = machine.machine
     with (
-        mock.patch.object(machine, "machine", watched),
-        mock.patch.object(cli, "SsmParameters", parameters),
-        mock.patch.object(cli, "SystemNetwork", return_value=None),
+        _replaced(machine, "machine", watched),
+        _replaced(cli, "SsmParameters", parameters),
+        _replaced(cli, "SystemNetwork", lambda **_settings: None),
     ):
         yield
+
+
+@contextlib.contextmanager
+def _replaced(module: object, name: str, value: object) -> Iterator[None]:
+    """Like unittest.mock, which takes long to import for a program that lives for a second."""
+    kept = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, kept)
 
 
 def main(arguments: Sequence[str]) -> int:

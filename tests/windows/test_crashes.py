@@ -6,6 +6,8 @@ assert sys.platform == "win32"  # So that mypy checks the rest for Windows only.
 
 import json
 
+import pytest
+
 from onprem_client import cli
 from onprem_client.resources.registry_value import WANTED
 from tests.client.region_files import DEFAULT
@@ -36,7 +38,9 @@ def _held() -> bool:
     return bool(json.loads((STATE / "journal.json").read_text())["memory"]["held"])
 
 
-def test_killed_anywhere_the_next_run_puts_it_right(server: BackupServer) -> None:
+def test_killed_anywhere_the_next_run_puts_it_right(
+    server: BackupServer, capsys: pytest.CaptureFixture[str]
+) -> None:
     """File, registry and services agree again, whatever moment it was, on the way there and back."""
     killed = {"run": 0, "undo": 0}
     for point in range(200):
@@ -65,6 +69,7 @@ def test_killed_anywhere_the_next_run_puts_it_right(server: BackupServer) -> Non
         (STATE / "journal.json").unlink()
         if killed == before:
             break
-    print(f"killed at {killed['run']} points of run and {killed['undo']} of undo")
+    with capsys.disabled():
+        print(f"\nkilled at {killed['run']} points of run and {killed['undo']} of undo")
 
     assert min(killed.values()) >= 20

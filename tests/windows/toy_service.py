@@ -5,6 +5,8 @@ VeeamBackupSvc reads AmazonS3Regions.xml only when it starts, and writes down wh
 CloudRegionsDisableUpdate is DWORD 1 it puts its own list in the file's place first, as VBR does. How a
 service behaves is told by `C:\\toy\\NAME.json`: {"start": "fail" | "refuse new"} or
 {"stop": "ignore" | "pending"}.
+
+It is started hundreds of times, so it imports little: no framework, only the two modules that are needed.
 """
 
 import sys
@@ -13,49 +15,56 @@ assert sys.platform == "win32"  # So that mypy checks the rest for Windows only.
 
 import base64
 import json
+import threading
 import winreg
 from pathlib import Path
 
 import servicemanager
-import win32event
 import win32service
-import win32serviceutil
 
 FOLDER = Path(r"C:\toy")
 MAIN = "VeeamBackupSvc"
 KEY = r"SOFTWARE\Veeam\Veeam Backup and Replication"
+NAME = sys.argv[1]
 
 
-class Toy(win32serviceutil.ServiceFramework):
-    _svc_name_ = sys.argv[1]
+class Toy:
+    """What the service manager talks to."""
 
     def __init__(self, arguments: list[str]) -> None:
-        super().__init__(arguments)
-        self._told = win32event.CreateEvent(None, 0, 0, None)
-        self._stopping = False
+        self._told = threading.Event()
+        self._handle = servicemanager.RegisterServiceCtrlHandler(arguments[0], self._control)
 
-    def SvcStop(self) -> None:  # noqa: N802
-        if _behaviour("stop") != "ignore":
-            self.ReportServiceStatus(win32service.SERVICE_STOP_PENDING)
-        self._stopping = True
-        win32event.SetEvent(self._told)
-
-    def SvcRun(self) -> None:  # noqa: N802
-        self.ReportServiceStatus(win32service.SERVICE_START_PENDING)
+    def SvcRun(self) -> None:  # noqa: N802, its name is given
+        """Live from start to stop."""
+        self._say(win32service.SERVICE_START_PENDING)
         if _behaviour("start") == "fail" or (_behaviour("start") == "refuse new" and not _has_own_list()):
-            self.ReportServiceStatus(win32service.SERVICE_STOPPED, win32ExitCode=1)
+            self._say(win32service.SERVICE_STOPPED, code=1)
             return
-        if self._svc_name_ == MAIN:
+        if NAME == MAIN:
             _load()
-        self.ReportServiceStatus(win32service.SERVICE_RUNNING)
-        while not self._stopping or _behaviour("stop") in ("ignore", "pending"):
-            win32event.WaitForSingleObject(self._told, 200)
-        self.ReportServiceStatus(win32service.SERVICE_STOPPED)
+        self._say(win32service.SERVICE_RUNNING)
+        self._told.wait()
+        while _behaviour("stop") in ("ignore", "pending"):
+            self._told.clear()
+            self._told.wait(0.1)
+        self._say(win32service.SERVICE_STOPPED)
+
+    def _control(self, control: int) -> None:
+        if control == win32service.SERVICE_CONTROL_STOP:
+            if _behaviour("stop") != "ignore":
+                self._say(win32service.SERVICE_STOP_PENDING)
+            self._told.set()
+
+    def _say(self, state: int, *, code: int = 0) -> None:
+        accepted = win32service.SERVICE_ACCEPT_STOP if state == win32service.SERVICE_RUNNING else 0
+        status = (win32service.SERVICE_WIN32_OWN_PROCESS, state, accepted, code, 0, 0, 5000)
+        win32service.SetServiceStatus(self._handle, status)
 
 
 def _behaviour(what: str) -> str:
     try:
-        return str(json.loads((FOLDER / f"{Toy._svc_name_}.json").read_text()).get(what, ""))
+        return str(json.loads((FOLDER / f"{NAME}.json").read_text()).get(what, ""))
     except FileNotFoundError:
         return ""
 
