@@ -76,17 +76,6 @@ def code_of(call: Any, **arguments: Any) -> str:
     return str(caught.value.response["Error"]["Code"])
 
 
-def test_it_is_pending_for_a_while_and_nobody_answers(aws: EmbeddedAws, ec2: Any, network: Network) -> None:
-    """moto's is available at once, so waiting would never be tried."""
-    endpoint = ec2.create_vpc_endpoint(**specification(network))["VpcEndpoint"]
-    s3 = aws.client("s3", endpoint_url=f"https://{host_of(endpoint)}", config=ONCE)
-
-    assert endpoint["State"] == "pending"
-    assert code_of(s3.list_buckets) == "502"
-    assert available(ec2, endpoint)["State"] == "available"
-    assert s3.list_buckets()
-
-
 def test_its_names_are_awss_and_in_no_order(ec2: Any, network: Network) -> None:
     """A product that takes the first name works until it doesn't."""
     firsts = set()
