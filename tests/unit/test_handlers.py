@@ -285,7 +285,9 @@ def test_a_site_is_resolved_from_its_parameter_and_tags() -> None:
     with mock_aws():
         ec2 = boto3.client("ec2")
         vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
-        subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24")["Subnet"]["SubnetId"]
+        subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.0.1.0/24", AvailabilityZone=f"{REGION}a")[
+            "Subnet"
+        ]["SubnetId"]
         ec2.create_tags(Resources=[vpc_id, subnet_id], Tags=[{"Key": "vbr-privatelink", "Value": "tokyo"}])
         boto3.client("ssm").put_parameter(
             Name="/vbr-privatelink/tokyo/settings",
