@@ -1,6 +1,7 @@
 """
 The client, ended by Windows at one moment: `python -m tests.windows.killed POINT COMMAND [ARGUMENTS]`.
 
+It begins when it gets a line, so that a test can start it before it is needed: most of its time are imports.
 Moments are before and after each call of an adapter that changes something; the adapters are wrapped as a
 whole, so that a new call is covered by itself. Parameter Store is a file: a kill there needs no network.
 """
@@ -94,7 +95,9 @@ def _replaced(module: object, name: str, value: object) -> Iterator[None]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command; does not return when the moment comes."""
+    """Run the command once a line comes in; does not return when the moment comes."""
+    if not sys.stdin.readline():
+        return 0
     with without_network(int(arguments[0])):
         return cli.main(arguments[1:])
 
