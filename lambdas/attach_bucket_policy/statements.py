@@ -177,14 +177,20 @@ def guest_statements(
         "ArnEquals": {"aws:PrincipalArn": guest.principal},
     }
     bucket_and_objects = [bucket_arn, f"{bucket_arn}/*"]
+    _, partition, _, _, account, _ = guest.principal.split(":", 5)
     return [
         {
             "Sid": f"{ALLOW_GUEST}{number}",
             "Effect": "Allow",
-            "Principal": {"AWS": guest.principal},
+            # The account, and the principal as a condition: S3 refuses a whole policy for one principal that
+            # is mistyped or was deleted, and then every run of the site would fail until the grant ends.
+            "Principal": {"AWS": f"arn:{partition}:iam::{account}:root"},
             "Action": [*READING, *LISTING],
             "Resource": bucket_and_objects,
-            "Condition": {"DateLessThan": {"aws:CurrentTime": guest.expires_at}},
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": guest.principal},
+                "DateLessThan": {"aws:CurrentTime": guest.expires_at},
+            },
         },
         {
             "Sid": f"{DENY_GUEST_CHANGES}{number}",

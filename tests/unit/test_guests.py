@@ -98,7 +98,7 @@ def test_a_guest_reads_and_lists_from_outside_until_its_time_is_over(action: str
 
     # Of another account: the bucket's own policy has to allow it.
     assert seen == {
-        BEFORE: Verdict.ALLOWED,
+        BEFORE: Verdict.ALLOWED_TO_ACCOUNT,
         EXPIRY: Verdict.DENIED,
         AFTER: Verdict.DENIED,
         LATER: Verdict.DENIED,
@@ -108,7 +108,7 @@ def test_a_guest_reads_and_lists_from_outside_until_its_time_is_over(action: str
 @pytest.mark.parametrize("action", [*READING, *LISTING])
 def test_each_guest_has_its_own_time(action: str) -> None:
     """One that goes early must not take the other with it, and none stays on because of the other."""
-    assert verdict(action, SECOND_GUEST, at=AFTER) is Verdict.ALLOWED
+    assert verdict(action, SECOND_GUEST, at=AFTER) is Verdict.ALLOWED_TO_ACCOUNT
     assert verdict(action, SECOND_GUEST, at=LATER) is Verdict.DENIED
 
 
@@ -164,7 +164,7 @@ def test_through_the_endpoint_the_server_notices_nothing_of_it(action: str, endp
 @pytest.mark.parametrize("at", [BEFORE, AFTER])
 def test_a_guest_that_comes_through_the_endpoint_is_treated_like_anybody_there(action: str, at: str) -> None:
     """A server's own user may be the guest: nothing of its backups may be taken away by the exception."""
-    assert verdict(action, GUEST, through=ENDPOINT_ID, at=at) in (Verdict.SILENT, Verdict.ALLOWED)
+    assert verdict(action, GUEST, through=ENDPOINT_ID, at=at) in (Verdict.SILENT, Verdict.ALLOWED_TO_ACCOUNT)
 
 
 def test_a_guest_uses_tls_like_everybody() -> None:
