@@ -28,6 +28,7 @@ check: .venv/installed ## lint, types, template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy packaging/dist.py
 	$(BIN)/mypy --platform win32 onprem_client contract tests/windows
 	$(MAKE) --no-print-directory synth
 	$(BIN)/cfn-lint cdk.out/*.template.json

@@ -20,6 +20,10 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sandbox.aws import EmbeddedAws
 
 ROOT = Path(__file__).resolve().parents[1]
 DIST = ROOT / "dist"
@@ -140,7 +144,7 @@ def _build_in_wine(source: Path, folder: Path, says: str) -> None:
         raise DistError(str(error)) from error
 
 
-def _try(drive: Path, aws: "EmbeddedAws", program: Callable[..., str]) -> None:  # noqa: F821
+def _try(drive: Path, aws: "EmbeddedAws", program: Callable[..., str]) -> None:
     """Let the program read a document from Parameter Store: TLS, the service's model, the configuration."""
     from tests.client.server import document
     from tests.windows.rig import windows_path
