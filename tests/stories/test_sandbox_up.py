@@ -175,6 +175,16 @@ def test_an_interrupt_ends_every_process(assembly: Path, tmp_path: Path) -> None
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
 
-    # The functions' processes are in the sandbox's own process group.
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    # The functions' processes are in the sandbox's own process group; the last one may take a moment to end.
+    give_up = time.monotonic() + 10
+    while _any_process_of(process.pid):
+        assert time.monotonic() < give_up, "a function's process is left"
+        time.sleep(0.05)
+
+
+def _any_process_of(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
