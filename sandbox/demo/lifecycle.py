@@ -14,7 +14,7 @@ from sandbox.demo.teller import Teller
 from sandbox.running import SERVER, SandboxOptions
 
 EXISTING_BUCKET = "backups-of-example-com"
-_DAILY, _HOURLY = "Repairs what somebody has changed by hand", "Looks after what waits"
+_DAILY = "Repairs what somebody has changed by hand"
 
 
 def lifecycle_settings(options: SandboxOptions) -> SandboxOptions:
@@ -74,13 +74,19 @@ class Lifecycle(Teller):
 
     def _adopt(self) -> None:
         self._console.chapter("Adoption: the server moves, and the policy follows by itself")
+        before = self._executions()
         run = self._client("run", expected=0)
         self._console.evidence(run.output)
         with self._console.waiting("the server's report starts a run"):
             self._eventually("the bucket was locked", lambda: len(self._own_sids()) == 5)
         self._settled("enforced")
         self._console.evidence("\n".join(self._own_sids()))
-        self._check("the policy was attached by a run that nobody started", True)
+        started_by = {self._started_by(execution) for execution in self._executions() - before}
+        self._check(
+            "the policy was attached by a run that nobody started but the server's report",
+            started_by == {"Parameter Store Change"},
+            str(started_by),
+        )
         refused = self._outside.put(EXISTING_BUCKET, "upload.txt")
         self._check(
             "an upload from elsewhere is refused by the bucket policy",
@@ -235,7 +241,7 @@ class Lifecycle(Teller):
             return status.get("state") == state and not status["held"]
 
         self._eventually(f"the site is {state}", settled)
-        self._check(f"the table says that the site is {state}", True)
+        self._check(f"the table says that the site is {state}", self._status()["state"] == state)
 
     def _request(self, detail_type: str) -> None:
         """Send an event, and follow the execution that it starts."""
@@ -260,6 +266,11 @@ class Lifecycle(Teller):
             stateMachineArn=self._sandbox.state_machine_arn
         )["executions"]
         return {execution["executionArn"] for execution in found}
+
+    def _started_by(self, execution: str) -> str:
+        """The detail-type of the event that the execution was started with."""
+        answer = self._sandbox.aws.client("stepfunctions").describe_execution(executionArn=execution)
+        return str(json.loads(answer["input"]).get("detail-type"))
 
     def _follow_new(self, before: set[str]) -> None:
         new = self._eventually("an execution was started", lambda: self._executions() - before)
