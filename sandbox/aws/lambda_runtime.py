@@ -124,7 +124,11 @@ class _Process:
         self._code: int | None = None
         self._code_lock = threading.Lock()
         self._unread = b""
+        self._closed = False
         self._stopping = threading.Lock()
+        # Held while the pipes are used, and to close them: a number that is closed under a reader may
+        # already belong to somebody else. Reentrant: an invocation that is out of time stops itself.
+        self._pipes = threading.RLock()
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read_output, daemon=True, name=f"output-of-{spec.name}")
         self._reader.start()
@@ -136,6 +140,10 @@ class _Process:
 
     def invoke(self, event: Any) -> Outcome:
         """Run one invocation; a process that doesn't answer in time is killed."""
+        with self._pipes:
+            return self._invoke(event)
+
+    def _invoke(self, event: Any) -> Outcome:
         request_id = str(uuid.uuid4())
         started = time.monotonic()
         invocation = {
@@ -171,19 +179,18 @@ class _Process:
     def stop(self) -> None:
         """End the process and everything that belongs to it; harmless when it is done already."""
         with self._stopping:
-            self._stop()
-
-    def _stop(self) -> None:
-        if self.alive:
-            with contextlib.suppress(OSError):
-                self._control.shutdown(socket.SHUT_WR)
-        self._exit_code(None)
-        self._control.close()
-        self._reader.join(LOG_PATIENCE_SECONDS)
-        for descriptor in (self._requests, self._outcomes):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        self._requests = self._outcomes = -1
+            if self.alive:
+                with contextlib.suppress(OSError):
+                    self._control.shutdown(socket.SHUT_WR)
+            self._exit_code(None)
+            self._control.close()
+            self._reader.join(LOG_PATIENCE_SECONDS)
+        # An invocation that is under way sees the end of the process, and lets go of the pipes.
+        with self._pipes:
+            if not self._closed:
+                self._closed = True
+                os.close(self._requests)
+                os.close(self._outcomes)
 
     def _exit_code(self, patience: float | None) -> int | None:
         """Return the exit status once the process has ended (None: wait for that)."""
@@ -197,10 +204,15 @@ class _Process:
             return self._code
 
     def _send(self, message: dict[str, Any]) -> None:
+        if self._closed:
+            return
         with contextlib.suppress(BrokenPipeError):
             _write_all(self._requests, (json.dumps(message) + "\n").encode())
 
     def _next_answer(self, deadline: float) -> bytes | None:
+        """Return the next answer; None when there is none in time, or will be none."""
+        if self._closed:
+            return None
         poll = select.poll()
         poll.register(self._outcomes, select.POLLIN | select.POLLHUP)
         while b"\n" not in self._unread:
@@ -351,7 +363,8 @@ class LambdaRuntime:
         log_file = self._folder / f"{spec.name}.log"
 
         def keep(lines: list[str]) -> None:
-            with log_file.open("a", encoding="utf-8") as stream:
+            # An invocation that came in as all was being stopped may end after the folder has gone.
+            with contextlib.suppress(FileNotFoundError), log_file.open("a", encoding="utf-8") as stream:
                 stream.writelines(f"{line}\n" for line in lines)
             emit(lines)
 

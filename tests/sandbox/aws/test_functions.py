@@ -1,7 +1,10 @@
 """Functions run for real: their own code, role, environment and errors."""
 
+import io
 import json
 import time
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws import EmbeddedAws
+from sandbox.aws.identity import Credentials
+from sandbox.aws.lambda_runtime import FunctionSpec, LambdaRuntime
 from tests.sandbox.aws.templates import function, stack
 
 CODE = """
@@ -206,10 +211,50 @@ def test_a_role_that_does_not_trust_lambda_is_of_no_use(aws: EmbeddedAws) -> Non
 
 def test_an_event_invocation_returns_at_once(aws: EmbeddedAws) -> None:
     """As a rule's target is called."""
-    code = "import time\ndef handler(e, c):\n    time.sleep(0.5)\n    print('done-in-background')"
+    code = "import time\ndef handler(e, c):\n    time.sleep(5)\n    print('done-in-background')"
     name = aws.deploy_template("background", stack(function(code)))["Function"]
     started = time.monotonic()
     answer = aws.client("lambda").invoke(FunctionName=name, InvocationType="Event", Payload=b"{}")
 
     assert answer["StatusCode"] == 202
-    assert time.monotonic() - started < 0.4
+    assert time.monotonic() - started < 2.5
+
+
+def test_an_invocation_that_is_stopped_with_everything_ends_as_an_exit(tmp_path: Path) -> None:
+    """Its pipes are closed by whoever reads them, never under a reader."""
+    spec = FunctionSpec(
+        arn="arn:aws:lambda:us-east-1:111122223333:function:sleeper",
+        name="sleeper",
+        version="$LATEST",
+        region="us-east-1",
+        handler="index.handler",
+        runtime="python3.13",
+        role_arn="arn:aws:iam::111122223333:role/sleeper",
+        timeout=60.0,
+        memory=128,
+        log_group="/aws/lambda/sleeper",
+        environment=(),
+        code_digest="0",
+    )
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr(
+            "index.py", "import time\ndef handler(e, c):\n    open(e, 'w').close()\n    time.sleep(50)"
+        )
+    marks = [tmp_path / f"asleep-{number}" for number in range(2)]
+    runtime = LambdaRuntime(
+        tmp_path / "functions",
+        addresses=dict,
+        credentials=lambda _: Credentials(access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key="secret"),
+    )
+    with ThreadPoolExecutor(max_workers=2) as threads:
+        running = [
+            threads.submit(runtime.invoke, spec, archive.getvalue(), str(mark), lambda _: None)
+            for mark in marks
+        ]
+        while not all(mark.exists() for mark in marks) and not any(each.done() for each in running):
+            time.sleep(0.02)
+        runtime.stop()
+        outcomes = [each.result(timeout=30) for each in running]
+
+    assert [json.loads(outcome.payload)["errorType"] for outcome in outcomes] == ["Runtime.ExitError"] * 2
