@@ -7,7 +7,7 @@ PACKAGES := contract lambdas stacks onprem_client sandbox tests
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
 
-.PHONY: help demo demo-lifecycle test test-windows check synth sandbox dist lock clean
+.PHONY: help demo demo-lifecycle test test-long test-windows check synth sandbox dist lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -18,8 +18,11 @@ demo: .venv/installed ## tell the whole story on an embedded AWS and a stand-in 
 demo-lifecycle: .venv/installed ## tell what happens to a site over the years
 	@$(BIN)/python -m sandbox demo-lifecycle
 
-test: .venv/installed ## run the tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: .venv/installed tests/node/node_modules/installed ## run the tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long'
+
+test-long: .venv/installed tests/node/node_modules/installed ## run the tests that take minutes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 test-windows: .venv/installed ## run the client on a real Windows Python, inside wine (installs it; needs root once)
 	@$(BIN)/python -m tests.windows test
@@ -52,7 +55,7 @@ lock: .venv/installed ## lock the dependencies again after a change of requireme
 	  requirements-windows.in -c requirements-dev.txt -o requirements-windows.txt
 
 clean: ## remove everything that the other commands made
-	rm -rf .venv cdk.out .sandbox .windows dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/installed: requirements-dev.txt requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -63,4 +66,8 @@ clean: ## remove everything that the other commands made
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+tests/node/node_modules/installed: tests/node/package-lock.json
+	@npm ci --prefix tests/node --ignore-scripts --silent
 	@touch $@
