@@ -18,10 +18,10 @@ demo: .venv/installed ## tell the whole story on an embedded AWS and a stand-in 
 demo-lifecycle: .venv/installed ## tell what happens to a site over the years
 	@$(BIN)/python -m sandbox demo-lifecycle
 
-test: .venv/installed tests/node/node_modules/installed ## run the tests
+test: .venv/installed .ministack/installed tests/node/node_modules/installed ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long'
 
-test-long: .venv/installed tests/node/node_modules/installed ## run the tests that take minutes
+test-long: .venv/installed .ministack/installed tests/node/node_modules/installed ## run the tests that take minutes
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m long
 
 test-windows: .venv/installed ## run the client on a real Windows Python, inside wine (installs it; needs root once)
@@ -51,11 +51,13 @@ lock: .venv/installed ## lock the dependencies again after a change of requireme
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-dev.in \
 	  -c requirements.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-uv.in -o requirements-uv.txt
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 \
+	  requirements-ministack.in -o requirements-ministack.txt
 	$(BIN)/uv pip compile -q --generate-hashes --python-platform windows --python-version 3.11 \
 	  requirements-windows.in -c requirements-dev.txt -o requirements-windows.txt
 
 clean: ## remove everything that the other commands made
-	rm -rf .venv cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .ministack cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/installed: requirements-dev.txt requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -70,4 +72,9 @@ clean: ## remove everything that the other commands made
 
 tests/node/node_modules/installed: tests/node/package-lock.json
 	@npm ci --prefix tests/node --ignore-scripts --silent
+	@touch $@
+
+.ministack/installed: requirements-ministack.txt .venv/installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .ministack
+	@$(BIN)/uv pip install --quiet --python .ministack/bin/python --require-hashes -r requirements-ministack.txt
 	@touch $@

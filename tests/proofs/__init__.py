@@ -1,0 +1,1 @@
+"""Nothing lost, no one let in: whole tables, judged by evaluators that aren't ours."""
