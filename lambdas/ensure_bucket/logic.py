@@ -51,7 +51,7 @@ class Buckets(Protocol):
     """What this step needs from S3."""
 
     def state(self, name: str) -> BucketState | None: ...
-    def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> None: ...
+    def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> bool: ...
     def block_public_access(self, name: str) -> None: ...
     def enforce_owner(self, name: str) -> None: ...
     def encrypt(self, name: str) -> None: ...
@@ -104,15 +104,21 @@ def _ensure(
         missing = (_missing(name, repair=repair),) if enforced or not repair else ()
         if not repair:
             return EnsuredBucket(name=name, exists=False, created=False, drift=missing, enforce=False)
-        buckets.create(
+        made = buckets.create(
             name,
             object_lock=wanted.immutability_days > 0,
             tags={SITE_TAG: site.site, CREATOR_TAG: run},
         )
-        # What a new bucket is like, AWS decides: look, then repair like any other bucket of ours.
+        if made:
+            # Ownership came with the creation, and S3 encrypts every bucket; nothing else is in a new one.
+            buckets.block_public_access(name)
+            return EnsuredBucket(name=name, exists=True, created=True, drift=missing, enforce=True)
         state = buckets.state(name)
         if state is None:
             raise ConcurrentChangeError(f"bucket {name} was created and can't be seen yet")
+        # The lost attempt may have been ours, or somebody was faster than we.
+        created = state.tags.get(CREATOR_TAG) == run
+        _refuse_unfit(wanted, state, site)
     drift = _drift(buckets, name, state, repair=repair)
     return EnsuredBucket(
         name=name,

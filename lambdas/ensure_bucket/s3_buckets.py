@@ -69,8 +69,13 @@ class S3Buckets:
             encrypted=self._encrypted(name),
         )
 
-    def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> None:
-        """Create the bucket with its tags in one call, so that it is known as ours at any moment."""
+    def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> bool:
+        """
+        Create the bucket with its tags in one call, so that it is known as ours at any moment.
+
+        False means that it is this account's already: an earlier attempt's answer was lost, or somebody else
+        was faster.
+        """
         configuration: CreateBucketConfigurationTypeDef = {
             "Tags": [{"Key": key, "Value": value} for key, value in tags.items()]
         }
@@ -89,9 +94,10 @@ class S3Buckets:
                 raise BucketRefusedError(
                     bucket=name, problem="another account owns this name; name another bucket"
                 ) from error
-            # Ours already: the answer to an earlier attempt of this call was lost.
             if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
                 raise
+            return False
+        return True
 
     def block_public_access(self, name: str) -> None:
         """Block public access in all four ways."""

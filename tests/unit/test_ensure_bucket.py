@@ -24,8 +24,9 @@ FOREIGN = BucketState(
     encrypted=True,
 )
 OWN = replace(FOREIGN, tags={SITE_TAG: "tokyo", CREATOR_TAG: "an-earlier-run"})
-# What S3 may give a new bucket on a bad day.
-FRESH = replace(FOREIGN, public_access_blocked=False, owner_enforced=False, encrypted=False)
+LOOSE = replace(FOREIGN, public_access_blocked=False, owner_enforced=False, encrypted=False)
+# Ownership comes with the creation and encryption from S3.
+NEW = replace(FOREIGN, public_access_blocked=False)
 
 
 @dataclass
@@ -36,14 +37,17 @@ class InMemoryBuckets:
     full: set[str] = field(default_factory=set)
     enforced: set[str] = field(default_factory=set)
     writes: list[str] = field(default_factory=list)
+    looks: list[str] = field(default_factory=list)
 
     def state(self, name: str) -> BucketState | None:
+        self.looks.append(name)
         return self.states.get(name)
 
-    def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> None:
+    def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> bool:
         assert name not in self.states
         self.writes.append(f"create {name}")
-        self.states[name] = replace(FRESH, tags=tags, object_lock=object_lock, versioning=object_lock)
+        self.states[name] = replace(NEW, tags=tags, object_lock=object_lock, versioning=object_lock)
+        return True
 
     def block_public_access(self, name: str) -> None:
         self._write(name, "block", replace(self.states[name], public_access_blocked=True))
@@ -102,10 +106,8 @@ def test_a_missing_bucket_is_created_locked_down_and_tagged() -> None:
 
     ensured = ensured_buckets(buckets, a_site(), run="run-1")
 
-    assert ensured == (
-        # What AWS gave a new bucket is nobody's drift.
-        EnsuredBucket(name="backups", exists=True, created=True, drift=(), enforce=True),
-    )
+    assert ensured == (EnsuredBucket(name="backups", exists=True, created=True, drift=(), enforce=True),)
+    assert buckets.looks == ["backups"], "a bucket that was made just now needs no second look"
     assert buckets.states["backups"].tags == {SITE_TAG: "tokyo", CREATOR_TAG: "run-1"}
     assert buckets.states["backups"] == replace(FOREIGN, tags={SITE_TAG: "tokyo", CREATOR_TAG: "run-1"})
 
@@ -135,7 +137,7 @@ def test_object_lock_is_asked_for_only_with_immutability(days: int, *, lock: boo
 
 def test_an_own_bucket_of_a_died_run_is_adopted_and_finished() -> None:
     """A run that was killed right after CreateBucket leaves a bucket that is not locked down yet."""
-    buckets = InMemoryBuckets({"backups": replace(FRESH, tags={SITE_TAG: "tokyo", CREATOR_TAG: "dead"})})
+    buckets = InMemoryBuckets({"backups": replace(LOOSE, tags={SITE_TAG: "tokyo", CREATOR_TAG: "dead"})})
 
     (ensured,) = ensured_buckets(buckets, a_site(), run="run-2")
 
@@ -171,7 +173,7 @@ def test_each_drift_of_an_own_bucket_is_repaired_alone(
 
 def test_a_foreign_bucket_is_never_written_to() -> None:
     """Its owner may have reasons; only the bucket policy will be added, and people are told so."""
-    open_bucket = replace(FRESH, tags={"owner": "backup team"})
+    open_bucket = replace(LOOSE, tags={"owner": "backup team"})
     buckets = InMemoryBuckets({"backups": open_bucket})
 
     (ensured,) = ensured_buckets(buckets, a_site(), run="run-1")
@@ -185,7 +187,7 @@ def test_a_foreign_bucket_is_never_written_to() -> None:
 
 def test_a_foreign_bucket_with_the_tag_of_this_site_is_not_ours() -> None:
     """People may tag their own bucket for the site: only the creator tag makes it the product's."""
-    buckets = InMemoryBuckets({"backups": replace(FRESH, tags={SITE_TAG: "tokyo"})})
+    buckets = InMemoryBuckets({"backups": replace(LOOSE, tags={SITE_TAG: "tokyo"})})
 
     ensured_buckets(buckets, a_site(), run="run-1")
 
@@ -340,7 +342,7 @@ def test_a_run_that_only_checks_creates_nothing_and_says_what_is_missing() -> No
 @pytest.mark.parametrize("creator", [{CREATOR_TAG: "an-earlier-run"}, {}])
 def test_a_run_that_only_checks_changes_nothing_and_says_what_it_found(creator: dict[str, str]) -> None:
     """Of an own bucket what the next run would repair, of somebody's what it would leave."""
-    state = replace(FRESH, tags={SITE_TAG: "tokyo", **creator})
+    state = replace(LOOSE, tags={SITE_TAG: "tokyo", **creator})
     buckets = InMemoryBuckets({"backups": state}, full={"backups"}, enforced={"backups"})
 
     ensured = ensured_buckets(buckets, a_site(), run="run-1", repair=False)
@@ -362,16 +364,49 @@ def test_a_check_refuses_an_unfit_bucket_as_well(state: BucketState, days: int, 
         ensured_buckets(InMemoryBuckets({"unfit": state}), wanted, run="run-1", repair=False)
 
 
+@dataclass
+class AlreadyOurs(InMemoryBuckets):
+    """Buckets of which one appears between the look and the creation."""
+
+    appearing: BucketState | None = None
+
+    def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> bool:
+        assert tags[CREATOR_TAG]
+        assert not object_lock
+        if self.appearing is not None:
+            self.states[name] = self.appearing
+        return False
+
+
 def test_a_bucket_that_disappears_at_once_is_an_error() -> None:
     """Somebody deletes while we create: going on would build an endpoint to nothing."""
-
-    class Vanishing(InMemoryBuckets):
-        def create(self, name: str, *, object_lock: bool, tags: dict[str, str]) -> None:
-            super().create(name, object_lock=object_lock, tags=tags)
-            del self.states[name]
-
     with pytest.raises(ConcurrentChangeError, match="backups was created and can't be seen yet"):
-        ensured_buckets(Vanishing(), a_site(), run="run-1")
+        ensured_buckets(AlreadyOurs(), a_site(), run="run-1")
+
+
+def test_a_creation_whose_answer_was_lost_is_ours() -> None:
+    """Its tag says that this run made it: repaired like any other of ours, and locked at once."""
+    buckets = AlreadyOurs(appearing=replace(LOOSE, tags={SITE_TAG: "tokyo", CREATOR_TAG: "run-1"}))
+
+    assert ensured_buckets(buckets, a_site(), run="run-1") == (
+        EnsuredBucket(name="backups", exists=True, created=True, drift=(), enforce=True),
+    )
+    assert buckets.states["backups"].public_access_blocked
+
+
+def test_a_bucket_that_somebody_else_made_a_moment_ago_is_theirs() -> None:
+    """It is examined like any other bucket that was there: not locked while it holds something."""
+    buckets = AlreadyOurs(appearing=FOREIGN, full={"backups"})
+
+    assert ensured_buckets(buckets, a_site(), run="run-1") == (
+        EnsuredBucket(name="backups", exists=True, created=False, drift=(), enforce=False),
+    )
+
+
+def test_an_unfit_bucket_that_somebody_else_made_a_moment_ago_is_refused() -> None:
+    """A lifecycle rule damages backups, however new the bucket is."""
+    with pytest.raises(BucketRefusedError, match="lifecycle rules"):
+        ensured_buckets(AlreadyOurs(appearing=replace(FOREIGN, lifecycle_rules=1)), a_site(), run="run-1")
 
 
 def test_the_result_names_what_was_done() -> None:

@@ -232,14 +232,14 @@ def test_a_bucket_is_created_with_its_tags_in_one_call(
         },
     )
 
-    S3Buckets(client, account_id=ACCOUNT, region=region).create("backups", object_lock=True, tags=TAGS)
+    assert S3Buckets(client, account_id=ACCOUNT, region=region).create("backups", object_lock=True, tags=TAGS)
 
 
 def test_a_bucket_that_an_earlier_attempt_created_is_fine(stub: Stubber, buckets: S3Buckets) -> None:
-    """The answer to the first attempt was lost; the retry finds its own bucket."""
+    """The answer to the first attempt was lost; the retry finds its own bucket, and has to look at it."""
     stub.add_client_error("create_bucket", "BucketAlreadyOwnedByYou", http_status_code=409)
 
-    buckets.create("backups", object_lock=False, tags=TAGS)
+    assert not buckets.create("backups", object_lock=False, tags=TAGS)
 
 
 def test_a_name_that_is_taken_meanwhile_is_refused(stub: Stubber, buckets: S3Buckets) -> None:
