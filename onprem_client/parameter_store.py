@@ -2,7 +2,7 @@
 Parameter Store, the only AWS service that the client talks to.
 
 botocore is imported when the first call is made: `undo` and `status` must work when AWS is out of reach, and
-a `run` every five minutes should load no more than one client needs.
+a `run` every ten minutes should load no more than one client needs.
 """
 
 from collections.abc import Callable

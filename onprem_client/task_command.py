@@ -10,7 +10,7 @@ from onprem_client.errors import EXIT_DONE
 from onprem_client.windows import machine, task
 
 VERBS = {
-    "install": "register the scheduled task that calls `run` every five minutes",
+    "install": "register the scheduled task that calls `run` every ten minutes",
     "remove": "remove the scheduled task; what it has changed on the server stays, see `undo`",
 }
 
@@ -21,7 +21,7 @@ def carry_out(configuration: Configuration, options: argparse.Namespace) -> int:
         removed = task.remove()
         _say(options, "the task is removed" if removed else "there was no task", changed=removed)
         return EXIT_DONE
-    xml = task.definition(_command(configuration), account=options.account)
+    xml = task.definition(_command(configuration), account=options.account, server=configuration.server)
     if options.print:
         _say(options, xml.rstrip("\n"), changed=False)
         return EXIT_DONE

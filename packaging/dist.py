@@ -166,7 +166,7 @@ def _try(drive: Path, aws: "EmbeddedAws", program: Callable[..., str]) -> None:
         raise DistError(f"the program could not read a document: {found}")
     if "1060" not in str(status["server"]["service"]):
         raise DistError(f"the program could not ask the service manager: {status['server']}")
-    if "PT5M" not in program("task", "install", "--print", "--config", r"C:\client.toml"):
+    if "PT10M" not in program("task", "install", "--print", "--config", r"C:\client.toml"):
         raise DistError("the program does not show the scheduled task")
 
 

@@ -2,7 +2,7 @@
 What the client has done, for whoever looks for the reason afterwards: a file, and the Windows event log.
 
 The file gets an entry for each command that may change something. The event log gets only what is news: an
-entry that says the same as the last one is not repeated every five minutes. A log that can't be written
+entry that says the same as the last one is not repeated every ten minutes. A log that can't be written
 never turns a good run into a bad one.
 """
 

@@ -133,7 +133,7 @@ def test_each_error_has_a_meaning_of_its_own() -> None:
 
 
 def test_a_start_loads_neither_boto3_nor_the_parser_of_models() -> None:
-    """Every five minutes on a production server: what isn't needed isn't loaded."""
+    """Every ten minutes on a production server: what isn't needed isn't loaded."""
     code = "import sys, onprem_client.cli; print([m for m in ('boto3', 'botocore') if m in sys.modules])"
     loaded = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

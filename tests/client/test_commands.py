@@ -64,7 +64,7 @@ def _files(folder: Path) -> dict[Path, tuple[bytes, int]]:
 
 
 def test_run_adopts_the_endpoint_and_a_second_run_writes_nothing(server: Server, tmp_path: Path) -> None:
-    """The scheduled task comes every five minutes; only the first one has work."""
+    """The scheduled task comes every ten minutes; only the first one has work."""
     first = server.run()
     files, state = _files(tmp_path), server.journal().memory
     second = server.run()

@@ -267,7 +267,7 @@ def test_the_report_holds_what_was_checked(server: Memory) -> None:
 
 
 def test_a_converged_run_checks_nothing(server: Memory, network: FakeNetwork) -> None:
-    """It comes every five minutes."""
+    """It comes every ten minutes."""
     server.run()
     asked = len(network.asked)
     server.run()

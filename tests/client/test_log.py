@@ -23,7 +23,7 @@ def _run(folder: Path, code: int, *lines: str) -> None:
 def test_the_file_gets_everything_and_the_event_log_what_is_new(
     tmp_path: Path, events: list[tuple[str, int]]
 ) -> None:
-    """Every five minutes the same error would bury what else is in the event log."""
+    """Every ten minutes the same error would bury what else is in the event log."""
     _run(tmp_path, 0)
     for _twice in range(2):
         _run(tmp_path, 8, "the line is down", "really\n  two lines")

@@ -72,7 +72,7 @@ def test_the_server_is_at_rest_when_the_service_is_stopped(server: Memory) -> No
 
 
 def test_a_converged_run_does_not_sign_in(server: Memory) -> None:
-    """It comes every five minutes: VBR's log of sign-ins is read by people."""
+    """It comes every ten minutes: VBR's log of sign-ins is read by people."""
     server.run()
     before = len(server.fake_vbr.calls)
     server.run()

@@ -36,7 +36,7 @@ def test_only_the_s3_endpoints_of_the_region_change(file: RegionFile) -> None:
 
 @each_file
 def test_applying_twice_is_applying_once(file: RegionFile) -> None:
-    """The scheduled task comes every five minutes."""
+    """The scheduled task comes every ten minutes."""
     once = with_region_endpoint(file.before, region=REGION, host=HOST)
 
     assert with_region_endpoint(once, region=REGION, host=HOST) == once

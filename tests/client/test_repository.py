@@ -68,7 +68,7 @@ def test_the_repository_is_added_after_the_restart_and_once(server: Memory) -> N
 
 
 def test_a_converged_run_asks_nothing_of_vbr(server: Memory) -> None:
-    """It comes every five minutes."""
+    """It comes every ten minutes."""
     server.run()
     calls = len(server.fake_vbr.calls)
     server.run()

@@ -92,7 +92,7 @@ def test_a_server_that_knows_no_revision_is_not_vbr() -> None:
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_password_is_tried_once(status: int) -> None:
-    """Five wrong sign-ins lock the account, and the scheduled task comes every five minutes."""
+    """Five wrong sign-ins lock the account, and the scheduled task comes every ten minutes."""
     connection = ScriptedConnection()
     connection.sign_in = lambda _form: Reply(status, {"errorCode": "AccessDenied", "message": "wrong"})
 

@@ -1,6 +1,7 @@
 """The scheduled task's definition, and the order in which dependents stop: pure functions, on any system."""
 
 import json
+from collections import Counter
 from pathlib import Path, PureWindowsPath
 from xml.etree import ElementTree as ET
 
@@ -9,7 +10,7 @@ import pytest
 from onprem_client import cli
 from onprem_client.errors import ConfigurationError
 from onprem_client.windows.services import in_stop_order
-from onprem_client.windows.task import Command, definition
+from onprem_client.windows.task import INTERVAL, Command, definition, phase
 from tests.client.region_files import REGION
 
 NAMESPACE = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
@@ -21,7 +22,7 @@ COMMAND = Command(
 
 
 def _task(account: str = "SYSTEM") -> ET.Element:
-    text = definition(COMMAND, account=account)
+    text = definition(COMMAND, account=account, server="vbr01")
     # The declaration names the encoding of the file that is written from it.
     return ET.fromstring(text.partition("?>")[2])  # noqa: S314, our own text
 
@@ -33,14 +34,14 @@ def _text(task: ET.Element, path: str) -> str | None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("Triggers/TimeTrigger/Repetition/Interval", "PT5M"),
-        ("Triggers/TimeTrigger/RandomDelay", "PT2M"),
-        ("Triggers/BootTrigger/Enabled", "true"),
+        ("Triggers/TimeTrigger/Repetition/Interval", "PT10M"),
+        ("Triggers/TimeTrigger/StartBoundary", "2026-01-01T00:07:56"),
+        ("Triggers/BootTrigger/Enabled", None),
         ("Principals/Principal/UserId", "S-1-5-18"),
         ("Principals/Principal/RunLevel", "HighestAvailable"),
         ("Settings/MultipleInstancesPolicy", "IgnoreNew"),
         ("Settings/ExecutionTimeLimit", "PT1H"),
-        ("Settings/StartWhenAvailable", "true"),
+        ("Settings/StartWhenAvailable", "false"),
         ("Settings/DisallowStartIfOnBatteries", "false"),
         ("Settings/RunOnlyIfIdle", "false"),
         ("Actions/Exec/Command", str(COMMAND.program)),
@@ -48,9 +49,26 @@ def _text(task: ET.Element, path: str) -> str | None:
         ("Actions/Exec/WorkingDirectory", str(COMMAND.folder)),
     ],
 )
-def test_the_task_says(path: str, expected: str) -> None:
+def test_the_task_says(path: str, expected: str | None) -> None:
     """Each of these has a reason in `definition`; names with special characters survive."""
     assert _text(_task(), path) == expected
+
+
+@pytest.mark.parametrize("names", ["vbr{}", "VBR-{:05}.example.com", "backup{}.branch{}.example.com"])
+def test_twelve_thousand_servers_stay_under_the_limit_of_parameter_store(names: str) -> None:
+    """
+    40 requests a second. A start has no trigger of its own and a missed one is not caught up, so an outage
+    changes nothing: when everything is back, each server asks at its own second again.
+    """
+    starts = Counter(phase(names.format(number, number % 40)) for number in range(12_000))
+
+    assert max(starts.values()) <= 40
+    assert len(starts) == INTERVAL.total_seconds()
+
+
+def test_a_server_asks_at_the_same_second_after_every_installation() -> None:
+    """Names of servers are compared without case."""
+    assert phase("VBR01") == phase("vbr01") != phase("vbr02")
 
 
 def test_a_managed_service_account_runs_without_a_stored_password() -> None:
@@ -66,7 +84,7 @@ def test_a_managed_service_account_runs_without_a_stored_password() -> None:
 def test_another_account_is_refused(account: str) -> None:
     """Its password would have to be kept, and its next change would end the task unseen."""
     with pytest.raises(ConfigurationError, match="group managed service account"):
-        definition(COMMAND, account=account)
+        definition(COMMAND, account=account, server="vbr01")
 
 
 @pytest.fixture(name="config")

@@ -359,7 +359,7 @@ def _log(folder: Path) -> RunLog:
 
 
 def test_the_log_is_a_file_that_is_rotated(log: RunLog, folder: Path) -> None:
-    """A client that fails every five minutes for a year must not fill the disk."""
+    """A client that fails every ten minutes for a year must not fill the disk."""
     text = "x" * 300_000
     for number in range(4 * (KEPT_FILES + 3)):
         log.record(at="2026-01-31T22:00:00Z", command="run", exit_code=number % 2, lines=[text, "東京"])

@@ -23,7 +23,7 @@ def test_the_task_is_shown_registered_changed_and_removed() -> None:
     assert not before
     assert codes == [0, 0]
     assert f'-m onprem_client run --config "{CONFIGURATION}"' in printed.stdout
-    for piece in ("<RunLevel>HighestAvailable</RunLevel>", "<Interval>PT5M</Interval>", "onprem_client run"):
+    for piece in ("<RunLevel>HighestAvailable</RunLevel>", "<Interval>PT10M</Interval>", "onprem_client run"):
         assert piece in printed.stdout
         # Wine keeps the settings only.
         assert piece in text or UNDER_WINE
