@@ -5,13 +5,14 @@ Pure functions. Expat says at which byte each tag begins and ends (also for UTF-
 its offsets count the bytes that were fed in), so nothing but the bytes of the region's S3 endpoint elements
 is ever touched. White space around a deleted element stays: it belongs to the file, not to the element.
 Veeam documents neither the root element nor a namespace, so elements are found by local name. Every result
-is parsed again and compared with the original, event by event, before it is returned.
+is parsed again and compared with the original, byte by byte, before it is returned.
 """
 
 import codecs
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import pairwise
 from xml.parsers import expat
 
 from onprem_client.errors import NotOursError, RegionFileError
@@ -25,15 +26,14 @@ _WHITE_SPACE = " \t\r\n"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """One S3 endpoint element: its text, and the bytes where its tags begin and end."""
+    """One S3 endpoint element: its text, and the bytes where its region and its tags begin and end."""
 
     text: str
+    region_start: int
     start: int
     content_start: int
     content_end: int
     end: int
-    first_event: int
-    last_event: int
 
     @property
     def is_empty_tag(self) -> bool:
@@ -70,12 +70,12 @@ class _Open:
 
 def region_endpoints(xml: bytes, *, region: str) -> tuple[str, ...]:
     """Return the host in each S3 endpoint of *region*, in the file's order."""
-    return tuple(element.text for element in _endpoints(_events(xml), region=region, size=len(xml)))
+    return tuple(element.text for element in _endpoints(xml, region=region))
 
 
 def original_endpoints(xml: bytes, *, region: str) -> OriginalEndpoints:
     """Cut out the region's S3 endpoint elements, so that `with_original_endpoints` can put them back."""
-    found = _endpoints(_events(xml), region=region, size=len(xml))
+    found = _endpoints(xml, region=region)
     return OriginalEndpoints(
         encoding=_encoding(xml),
         texts=tuple(element.text for element in found),
@@ -93,15 +93,14 @@ def with_region_endpoint(xml: bytes, *, region: str, host: str) -> bytes:
     """
     if not _HOST.fullmatch(host):
         raise RegionFileError(f"{host!a} is not a host name in ASCII")
-    events = _events(xml)
-    found = _endpoints(events, region=region, size=len(xml))
+    found = _endpoints(xml, region=region)
     first, *others = found
     edited = xml
     for element in reversed(others):
         edited = edited[: element.start] + edited[element.end :]
     if first.text != host:
         edited = edited[: first.start] + _filled(xml, first, host) + edited[first.end :]
-    _verify(xml, events, found, edited, region=region, texts=(host,))
+    _verify(xml, found, edited, region=region, texts=(host,))
     return edited
 
 
@@ -112,8 +111,7 @@ def with_original_endpoints(xml: bytes, *, region: str, host: str, original: Ori
     When nothing but our own edit happened to the region since, this is the exact reverse of
     `with_region_endpoint`. Raises NotOursError when the region holds something else than our host.
     """
-    events = _events(xml)
-    found = _endpoints(events, region=region, size=len(xml))
+    found = _endpoints(xml, region=region)
     texts = tuple(element.text for element in found)
     if texts != (host,):
         raise NotOursError(
@@ -133,62 +131,141 @@ def with_original_endpoints(xml: bytes, *, region: str, host: str, original: Ori
     else:
         # Somebody edited what stood between the endpoints: theirs stays, ours go back in a row.
         edited = xml[: ours.start] + b"".join(elements) + xml[ours.end :]
-    _verify(xml, events, found, edited, region=region, texts=original.texts)
+    _verify(xml, found, edited, region=region, texts=original.texts)
     return edited
 
 
-def _events(xml: bytes) -> list[_Event]:
-    """Parse *xml* into events with the byte at which each begins; every byte belongs to one event."""
-    if len(xml) > MAXIMUM_BYTES:
-        raise RegionFileError(f"the region file is {len(xml)} bytes long; at most {MAXIMUM_BYTES} are read")
-    events: list[_Event] = []
-    parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
-    parser.ordered_attributes = True
+class _RegionEndedError(Exception):
+    """Ends a parse that needs to see no more."""
 
-    def note(kind: str, *detail: str) -> None:
-        events.append(_Event(kind, detail, parser.CurrentByteIndex))
 
-    def start(name: str, attributes: list[str]) -> None:
-        note("start", name, *attributes)
+class _RegionReader:
+    """
+    Parses a whole file, and notes what is in one region with the byte at which each event begins.
 
-    def refuse(*_arguments: object) -> None:
+    Within the region every byte belongs to one event. Elsewhere only start tags are looked at: a file has
+    thousands of elements, and each call back into Python costs more than expat needs to parse it. With
+    `again_from` the file differs from one that was read before in its region only, which begins at that byte:
+    nothing but the region is looked at.
+    """
+
+    def __init__(self, region: str, *, again_from: int | None) -> None:
+        self.events: list[_Event] = []
+        self.regions = 0
+        self._region = region.lower()
+        self._again_from = again_from
+        self._depth = 0
+        self._parser = expat.ParserCreate(namespace_separator=_SEPARATOR)
+        self._parser.ordered_attributes = True
+        self._parser.StartDoctypeDeclHandler = self._refuse
+        self._parser.EntityDeclHandler = self._refuse
+
+    def read(self, xml: bytes) -> None:
+        """Read *xml*; raises RegionFileError."""
+        try:
+            if self._again_from:
+                self._parser.Parse(xml[: self._again_from], False)
+            self._parser.StartElementHandler = self._look
+            self._parser.Parse(xml[self._again_from :], True)
+        except _RegionEndedError:
+            pass
+        except expat.ExpatError as error:
+            raise RegionFileError(f"the region file is not well-formed XML: {error}") from error
+        # An encoding that Python doesn't know, or a multi-byte one.
+        except (LookupError, ValueError) as error:
+            raise RegionFileError(f"the region file's encoding can't be read: {error}") from error
+
+    def _refuse(self, *_arguments: object) -> None:
         raise RegionFileError("the region file declares a document type (DTD); that is never read")
 
-    parser.StartDoctypeDeclHandler = refuse
-    parser.EntityDeclHandler = refuse
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda name: note("end", name)
-    parser.CharacterDataHandler = lambda text: note("text", text)
-    parser.CommentHandler = lambda text: note("comment", text)
-    parser.ProcessingInstructionHandler = lambda target, text: note("instruction", target, text)
-    parser.StartCdataSectionHandler = lambda: note("cdata-start")
-    parser.EndCdataSectionHandler = lambda: note("cdata-end")
-    parser.DefaultHandler = lambda text: note("other", text)
-    try:
-        parser.Parse(xml, True)
-    except expat.ExpatError as error:
-        raise RegionFileError(f"the region file is not well-formed XML: {error}") from error
-    except (LookupError, ValueError) as error:  # An encoding that Python doesn't know, or a multi-byte one.
-        raise RegionFileError(f"the region file's encoding can't be read: {error}") from error
-    return events
+    def _look(self, name: str, attributes: list[str]) -> None:
+        if not name.endswith("Region") or not self._is_wanted(name, attributes):
+            return
+        self.regions += 1
+        if self.regions == 1:
+            self._listen()
+            self._note("start", name, *attributes)
+
+    def _is_wanted(self, name: str, attributes: list[str]) -> bool:
+        return _local(name) == "Region" and _attribute(attributes, "Id") == self._region
+
+    def _listen(self) -> None:
+        parser = self._parser
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = lambda text: self._note("text", text)
+        parser.CommentHandler = lambda text: self._note("comment", text)
+        parser.ProcessingInstructionHandler = lambda target, text: self._note("instruction", target, text)
+        parser.StartCdataSectionHandler = lambda: self._note("cdata-start")
+        parser.EndCdataSectionHandler = lambda: self._note("cdata-end")
+        parser.DefaultHandler = lambda text: self._note("other", text)
+
+    def _be_deaf(self) -> None:
+        parser = self._parser
+        parser.StartElementHandler = self._look
+        parser.EndElementHandler = parser.CharacterDataHandler = parser.CommentHandler = None
+        parser.ProcessingInstructionHandler = parser.DefaultHandler = None
+        parser.StartCdataSectionHandler = parser.EndCdataSectionHandler = None
+
+    def _start(self, name: str, attributes: list[str]) -> None:
+        self._depth += 1
+        self.regions += self._is_wanted(name, attributes)
+        self._note("start", name, *attributes)
+
+    def _end(self, name: str) -> None:
+        self._note("end", name)
+        if self._depth == 0:
+            if self._again_from is not None:
+                raise _RegionEndedError
+            self._be_deaf()
+        self._depth -= 1
+
+    def _note(self, kind: str, *detail: str) -> None:
+        self.events.append(_Event(kind, detail, self._parser.CurrentByteIndex))
 
 
-def _endpoints(events: list[_Event], *, region: str, size: int) -> list[Element]:
-    """Find the S3 endpoints of *region*; there is exactly one such region and at least one such endpoint."""
+def _local(name: str) -> str:
+    return name.rpartition(_SEPARATOR)[2]
+
+
+def _attribute(attributes: Sequence[str], name: str) -> str:
+    """Return an attribute's value in lower case; *attributes* are names and values in turn."""
+    pairs = iter(attributes)
+    for attribute in pairs:
+        value = next(pairs)
+        if attribute == name:
+            return value.lower()
+    return ""
+
+
+def _events(xml: bytes, *, region: str, again_from: int | None) -> list[_Event]:
+    """Parse *xml* into the events of *region*, from its start tag to its end tag; there is exactly one."""
+    if len(xml) > MAXIMUM_BYTES:
+        raise RegionFileError(f"the region file is {len(xml)} bytes long; at most {MAXIMUM_BYTES} are read")
+    reader = _RegionReader(region, again_from=again_from)
+    reader.read(xml)
+    if reader.regions == 0:
+        raise RegionFileError(f"the region file has no region {region}")
+    if reader.regions > 1:
+        raise RegionFileError(
+            f"the region file has region {region} {reader.regions} times; which one counts is not clear"
+        )
+    return reader.events
+
+
+def _endpoints(xml: bytes, *, region: str, again_from: int | None = None) -> list[Element]:
+    """Find the S3 endpoints of *region*; there is at least one."""
+    events = _events(xml, region=region, again_from=again_from)
     stack: list[_Open] = []
-    regions = 0
     found: list[Element] = []
     for index, event in enumerate(events):
         if event.kind == "start":
-            name = event.detail[0].rpartition(_SEPARATOR)[2]
-            attributes = dict(zip(event.detail[1::2], event.detail[2::2], strict=True))
-            in_region = bool(stack) and stack[-1].in_region
-            if name == "Region":
-                in_region = attributes.get("Id", "").lower() == region.lower()
-                regions += in_region
+            name, attributes = _local(event.detail[0]), event.detail[1:]
+            # A region within the region is another one, or `_events` would have found two.
+            in_region = not stack or (stack[-1].in_region and name != "Region")
             if stack:
                 stack[-1].holds_elements = True
-            endpoint = name == "Endpoint" and in_region and attributes.get("Type", "").lower() == "s3"
+            endpoint = name == "Endpoint" and in_region and _attribute(attributes, "Type") == "s3"
             stack.append(_Open(in_region=in_region, endpoint=endpoint, event=index))
         elif event.kind == "end":
             closed = stack.pop()
@@ -197,29 +274,23 @@ def _endpoints(events: list[_Event], *, region: str, size: int) -> list[Element]
                     raise RegionFileError(
                         f"an S3 endpoint of {region} holds other elements; that form is not known here"
                     )
-                found.append(_element(events, first=closed.event, last=index, size=size))
-    if regions == 0:
-        raise RegionFileError(f"the region file has no region {region}")
-    if regions > 1:
-        raise RegionFileError(
-            f"the region file has region {region} {regions} times; which one counts is not clear"
-        )
+                found.append(_element(events, first=closed.event, last=index))
     if not found:
         raise RegionFileError(f"region {region} has no S3 endpoint in the region file")
     return found
 
 
-def _element(events: list[_Event], *, first: int, last: int, size: int) -> Element:
+def _element(events: list[_Event], *, first: int, last: int) -> Element:
     inside = events[first + 1 : last]
     return Element(
         text="".join(event.detail[0] for event in inside if event.kind == "text"),
+        region_start=events[0].start,
         start=events[first].start,
         content_start=events[first + 1].start,
         # Expat puts the end of <Endpoint/> behind the tag, and that of </Endpoint> before it.
         content_end=events[last].start,
-        end=events[last + 1].start if last + 1 < len(events) else size,
-        first_event=first,
-        last_event=last,
+        # The region's own end follows, if nothing else does.
+        end=events[last + 1].start,
     )
 
 
@@ -279,43 +350,23 @@ def _recoded(part: bytes, source: str, target: str) -> bytes:
         ) from error
 
 
-def _verify(
-    xml: bytes,
-    events: list[_Event],
-    found: list[Element],
-    edited: bytes,
-    *,
-    region: str,
-    texts: tuple[str, ...],
-) -> None:
-    """Parse the result again: the region holds exactly *texts*, and everything else is as it was."""
-    events_now = _events(edited)
-    found_now = _endpoints(events_now, region=region, size=len(edited))
-    others, others_now = _others(xml, events, found), _others(edited, events_now, found_now)
-    if tuple(element.text for element in found_now) != texts or others != others_now:
+def _verify(xml: bytes, found: list[Element], edited: bytes, *, region: str, texts: tuple[str, ...]) -> None:
+    """Parse the result again: the region holds exactly *texts*, and every byte outside is as it was."""
+    # What stands around the region was read in the original, and is compared below.
+    found_now = _endpoints(edited, region=region, again_from=found[0].region_start)
+    if tuple(element.text for element in found_now) != texts or _outside(xml, found) != _outside(
+        edited, found_now
+    ):
         raise RegionFileError(
             f"the edit of {region} would change more than the region's S3 endpoints; "
             "the form of this region file is not known here"
         )
 
 
-def _others(xml: bytes, events: list[_Event], found: list[Element]) -> list[tuple[object, ...]]:
-    """
-    Return what stands outside *found*, with neighbouring texts put together.
-
-    Texts are compared as bytes: to a parser, the CR before a deleted element and the LF behind it become one
-    line end.
-    """
-    inside = {index for element in found for index in range(element.first_event, element.last_event + 1)}
-    ends = [*(event.start for event in events[1:]), len(xml)]
-    outside = [(event, ends[index]) for index, event in enumerate(events) if index not in inside]
-    others: list[tuple[object, ...]] = []
-    for kind, group in groupby(outside, key=lambda pair: pair[0].kind):
-        if kind == "text":
-            others.append((kind, b"".join(xml[event.start : end] for event, end in group)))
-        else:
-            others.extend((kind, *event.detail) for event, _end in group)
-    return others
+def _outside(xml: bytes, found: list[Element]) -> bytes:
+    starts = [*(element.start for element in found), len(xml)]
+    ends = [0, *(element.end for element in found)]
+    return b"".join(xml[end:start] for end, start in zip(ends, starts, strict=True))
 
 
 def _shown(text: str) -> str:
