@@ -1,7 +1,7 @@
 # Everything runs from .venv in this checkout; `make` alone lists the commands.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := contract lambdas stacks onprem_client sandbox tests
+PACKAGES := contract lambdas stacks onprem_client site_cli sandbox tests
 
 # The CDK's runtime warns about Node 20 in eleven lines; the README says which versions work.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
@@ -55,6 +55,8 @@ lock: .venv/installed ## lock the dependencies again after a change of requireme
 	  requirements-ministack.in -o requirements-ministack.txt
 	$(BIN)/uv pip compile -q --generate-hashes --python-platform windows --python-version 3.11 \
 	  requirements-windows.in -c requirements-dev.txt -o requirements-windows.txt
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-docs.in \
+	  -o requirements-docs.txt
 
 clean: ## remove everything that the other commands made
 	rm -rf .venv .ministack cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -28,6 +28,7 @@ SERVICE_BY_SIGNING_NAME = {
     "monitoring": "cloudwatch",
     "tagging": "resourcegroupstaggingapi",
     "rolesanywhere": "rolesanywhere",
+    "servicequotas": "service-quotas",
 }
 READING = re.compile(
     r"(Get|List|Head|Describe|BatchGet|Lookup|Search|Query|Scan|Select|Filter|Simulate|Test|Validate|Estimate|Detect|Decode)"

@@ -34,6 +34,7 @@ from moto.ssm.models import ssm_backends
 
 from sandbox.aws import cloudformation_types
 from sandbox.aws.moto_pin import Corrections, MotoChangedError
+from sandbox.aws.public_parameters import public_parameter
 
 LOGGER = logging.getLogger(__name__)
 
@@ -46,7 +47,6 @@ LONGEST_NAME = {
     "AWS::StepFunctions::StateMachine": 80,
     "AWS::SQS::Queue": 80,
 }
-POWERTOOLS_PARAMETERS = "/aws/service/powertools/"
 # Names must differ between accounts here, so moto's random ones stay.
 RANDOMLY_NAMED = frozenset({"AWS::S3::Bucket"})
 # Types without Properties that matter, or with a moto implementation that isn't one of a resource.
@@ -444,7 +444,7 @@ def _roll_back(stack: Any) -> None:
 
 def _parameters(corrections: Corrections) -> None:
     def parse_ssm_parameter(self: Any, value: str, value_type: str) -> Any:
-        text = _public_parameter(value, self._region_name)
+        text = public_parameter(value, self._region_name)
         if text is None:
             found = ssm_backends[self._account_id][self._region_name].get_parameter(value)
             if found is None:
@@ -460,18 +460,3 @@ def _parameters(corrections: Corrections) -> None:
         parse_ssm_parameter,
         parameters=["self", "value", "value_type"],
     )
-
-
-def _public_parameter(name: str, region: str) -> str | None:
-    """
-    Return the value of one of AWS's own parameters:
-    `/aws/service/powertools/python/<arch>/<runtime>/<version>`.
-    """
-    if not name.startswith(POWERTOOLS_PARAMETERS):
-        return None
-    language, architecture, runtime, version = name.removeprefix(POWERTOOLS_PARAMETERS).split("/")
-    if language != "python":
-        return None
-    layer = f"AWSLambdaPowertoolsPythonV3-{runtime.replace('.', '')}-{architecture}"
-    number = version.split(".")[1] if version.count(".") == 2 else "1"
-    return f"arn:aws:lambda:{region}:017000801446:layer:{layer}:{number}"

@@ -1,17 +1,19 @@
 """
-Parameter Store tells EventBridge, and keeps to its size.
+Parameter Store tells EventBridge, keeps to its size, and has what AWS publishes.
 
-moto: no "Parameter Store Change" event; a value of any size.
+moto: no "Parameter Store Change" event; a value of any size; not Powertools' public parameters.
 AWS: an event for every put and delete; at most 4 KB in the Standard tier.
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from moto.ssm.exceptions import ValidationException
-from moto.ssm.models import SimpleSystemManagerBackend
+from moto.ssm.models import Parameter, SimpleSystemManagerBackend
 
 from sandbox.aws.moto_pin import Corrections
+from sandbox.aws.public_parameters import public_parameter
 
 LARGEST_STANDARD_VALUE = 4096
 Emit = Callable[..., None]
@@ -58,6 +60,25 @@ def apply(corrections: Corrections, emit: Emit) -> None:
         changed(self, parameter, "Create" if parameter.version == 1 else "Update")
         return parameter
 
+    def get_parameter(self: Any, name: str) -> Any:
+        found = get(self, name)
+        value = public_parameter(name, self.region_name)
+        if found is not None or value is None:
+            return found
+        # CloudFormation doesn't make this one, so what moto asks of its resources isn't needed.
+        return Parameter(  # type: ignore[abstract]
+            account_id=self.account_id,
+            name=name,
+            value=value,
+            parameter_type="String",
+            description=None,
+            allowed_pattern=None,
+            keyid=None,
+            last_modified_date=datetime.now(UTC),
+            version=1,
+            data_type="text",
+        )
+
     def delete_parameter(self: Any, name: str) -> None:
         parameter = self.get_parameter(name)
         delete(self, name)
@@ -82,6 +103,9 @@ def apply(corrections: Corrections, emit: Emit) -> None:
             ],
         )
 
+    get = corrections.replace(
+        SimpleSystemManagerBackend, "get_parameter", get_parameter, parameters=["self", "name"]
+    )
     put = corrections.replace(
         SimpleSystemManagerBackend,
         "put_parameter",

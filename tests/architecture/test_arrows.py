@@ -3,6 +3,7 @@ Who may import whom.
 
     lambdas ──► contract ◄── onprem_client
     stacks ──► contract, and of lambdas only the errors (their names are the Retry lists)
+    site_cli ──► contract: it is installed without the rest
     sandbox ──► contract: it stands for the outside world
 
 Without this, the first shortcut is taken on a Friday and the diagram is a memory.
@@ -16,13 +17,14 @@ import pytest
 
 from tests.architecture.modules import OURS, ROOT, Import, imports, modules, name
 
-PRODUCT = ("contract", "lambdas", "stacks", "onprem_client", "sandbox")
+PRODUCT = ("contract", "lambdas", "stacks", "onprem_client", "site_cli", "sandbox")
 # Of our own packages, beside itself.
 MAY_IMPORT = {
     "contract": set[str](),
     "lambdas": {"contract"},
     "stacks": {"contract", "lambdas"},
     "onprem_client": {"contract"},
+    "site_cli": {"contract"},
     "sandbox": {"contract"},
 }
 # Third-party packages; the sandbox is for development and may use any.
@@ -33,6 +35,7 @@ THIRD_PARTY = {
     "stacks": {"aws_cdk", "cdk_nag", "constructs"},
     # urllib3 comes with botocore, and is locked in requirements.txt.
     "onprem_client": {"boto3", "botocore", "urllib3"},
+    "site_cli": {"boto3", "botocore", "rich"},
 }
 # Code that works on one operating system only.
 OF_AN_OPERATING_SYSTEM = {
@@ -147,7 +150,7 @@ def test_code_of_an_operating_system_lives_in_one_folder_of_the_client() -> None
         assert not foreign, f"{name(file)} imports {sorted(foreign)}"
 
 
-@pytest.mark.parametrize("package", ["contract", "lambdas", "stacks"])
+@pytest.mark.parametrize("package", ["contract", "lambdas", "stacks", "site_cli"])
 def test_nothing_else_of_the_product_knows_an_operating_system(package: str) -> None:
     """The cloud side has no reason to start a process."""
     for file in modules(package):
