@@ -7,7 +7,7 @@ PACKAGES := contract lambdas stacks onprem_client site_cli sandbox tests
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
 
-.PHONY: help demo demo-lifecycle test test-long test-windows check synth sandbox dist lock clean
+.PHONY: help demo demo-lifecycle test test-long test-windows test-browser check synth sandbox dist lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -26,6 +26,10 @@ test-long: .venv/installed .ministack/installed tests/node/node_modules/installe
 
 test-windows: .venv/installed ## run the client on a real Windows Python, inside wine (installs it; needs root once)
 	@$(BIN)/python -m tests.windows test
+
+test-browser: .venv/installed ## press the button in a real browser (installs Debian's Chromium; needs root once)
+	@$(BIN)/python -m tests.browser install
+	$(BIN)/python -m pytest tests/browser
 
 check: .venv/installed ## lint, types, template
 	$(BIN)/ruff check .

@@ -49,6 +49,9 @@ class _Place:
     def arn(self, resource: str) -> str:
         return f"arn:aws:{self._prefix}:{self.region}:{self.account_id}:{resource}"
 
+    def global_arn(self, resource: str) -> str:
+        return f"arn:aws:{self._prefix}::{self.account_id}:{resource}"
+
     def iam(self, resource: str) -> str:
         return f"arn:aws:iam::{self.account_id}:{resource}"
 
@@ -162,6 +165,16 @@ def _cloudformation(_operation: str, parameters: Parameters, place: _Place) -> s
     return _as_arn(parameters.get("StackName"), lambda name: place.arn(f"stack/{name}/*"))
 
 
+def _cloudwatch(operation: str, parameters: Parameters, place: _Place) -> str | Pairs | None:
+    # A dashboard belongs to no region.
+    if operation in ("GetDashboard", "PutDashboard"):
+        return place.global_arn(f"dashboard/{parameters.get('DashboardName')}")
+    if operation == "DeleteDashboards":
+        names = parameters.get("DashboardNames", [])
+        return [(operation, place.global_arn(f"dashboard/{name}")) for name in names]
+    return None
+
+
 def _iam(operation: str, parameters: Parameters, place: _Place) -> str | None:
     for key, kind in (("RoleName", "role"), ("UserName", "user"), ("GroupName", "group")):
         if parameters.get(key):
@@ -251,6 +264,7 @@ def _tagged_at_creation(parameters: Parameters, place: _Place, kind: str) -> Pai
 
 _BY_SERVICE: dict[str, Callable[[str, Parameters, _Place], str | Pairs | None]] = {
     "cloudformation": _cloudformation,
+    "cloudwatch": _cloudwatch,
     "dynamodb": _dynamodb,
     "ec2": _ec2,
     "events": _events,

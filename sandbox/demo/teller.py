@@ -7,12 +7,8 @@ S3's own answers), never against what the product says of itself.
 
 import difflib
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +16,7 @@ from contract.documents import EndpointDocument, EndpointState
 from contract.errors import ContractError
 from contract.names import server_name
 from contract.parameters import adoption_parameter, endpoint_parameter
+from sandbox.client_process import Ended, run_client
 from sandbox.demo.backup_administrator import BackupAdministrator, RefusedError
 from sandbox.demo.console import Console
 from sandbox.demo.outside import Outside
@@ -29,20 +26,9 @@ from sandbox.vbr.revisions import DEFAULT_REVISION
 _PATIENCE_SECONDS = 120.0
 T = TypeVar("T")
 
-# Whatever isn't a read changes something.
-_READING = ("Describe", "Get", "Head", "List")
-
 
 class UntrueError(Exception):
     """A statement of the story is not true."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
-    """The client's process, after it has ended."""
-
-    code: int
-    output: str
 
 
 class Teller:
@@ -175,9 +161,7 @@ class Teller:
         return [
             call
             for call in self._sandbox.aws.requests()[since:]
-            if call["source"].startswith("lambda:")
-            and call["status"] < 300
-            and not call["action"].startswith(_READING)
+            if call["source"].startswith("lambda:") and call["status"] < 300 and not call["readonly"]
         ]
 
     def _service(self) -> dict[str, Any]:
@@ -243,21 +227,11 @@ class Teller:
         """Run the client as the scheduled task would: its configuration is all that it gets."""
         words = [*arguments, "--config", str(self._sandbox.client_configuration)]
         self._console.command(f"python -m onprem_client {' '.join(words)}")
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         with self._console.waiting("the client"):
-            done = subprocess.run(
-                [sys.executable, "-m", "onprem_client", *words],
-                cwd=self._client_root,
-                env={**environment, "PYTHONPATH": str(self._client_root)},
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_PATIENCE_SECONDS,
-            )
-        output = (done.stdout + done.stderr).strip()
+            ended = run_client(words, packages=self._client_root, patience_seconds=_PATIENCE_SECONDS)
         if expected is not None:
-            self._check(f"`{arguments[0]}` exits with {expected}", done.returncode == expected, output)
-        return Ended(code=done.returncode, output=output)
+            self._check(f"`{arguments[0]}` exits with {expected}", ended.code == expected, ended.output)
+        return ended
 
     def _eventually(self, what: str, ask: Callable[[], T | None]) -> T:
         give_up = time.monotonic() + _PATIENCE_SECONDS

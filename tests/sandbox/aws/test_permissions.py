@@ -180,3 +180,15 @@ def test_other_accounts_have_their_own_resources(aws: EmbeddedAws) -> None:
 
     assert refusal(aws.client("ssm").get_parameter, Name="/theirs")[0] == "ParameterNotFound"
     assert "444455556666" in theirs.get_parameter(Name="/theirs")["Parameter"]["ARN"]
+
+
+def test_a_dashboard_is_guarded_by_its_name(aws: EmbeddedAws) -> None:
+    """Who may look at one dashboard may not look at all; dashboards belong to no region."""
+    for name in ("sites", "other"):
+        aws.client("cloudwatch").put_dashboard(DashboardName=name, DashboardBody='{"widgets": []}')
+    policy = allow("cloudwatch:GetDashboard", resource="arn:aws:cloudwatch::111122223333:dashboard/sites")
+    cloudwatch = aws.client("cloudwatch", aws.create_user("looker", policy))
+
+    assert cloudwatch.get_dashboard(DashboardName="sites")["DashboardBody"]
+    assert "dashboard/other" in refusal(cloudwatch.get_dashboard, DashboardName="other")[1]
+    assert "cloudwatch:ListDashboards" in refusal(cloudwatch.list_dashboards)[1]
