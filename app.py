@@ -10,6 +10,8 @@ from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from contract.errors import ContractError
+from stacks.asset_stack import AssetStack
+from stacks.hub_stack import HubStack
 from stacks.settings import AppSettings
 from stacks.site_stack import SiteStack
 
@@ -22,7 +24,13 @@ try:
 except ContractError as error:
     sys.exit(f"cdk.json: {error}")
 
-SiteStack(app, "VbrPrivateLinkSite", settings=settings)
+if hub := settings.hub:
+    stack = HubStack(app, "VbrPrivateLinkHub", settings=settings, hub=hub)
+    for region in hub.regions:
+        name = f"VbrPrivateLinkAssets-{region}"
+        stack.add_stack_dependency(AssetStack(app, name, settings=settings, hub=hub, region=region))
+else:
+    SiteStack(app, "VbrPrivateLinkSite", settings=settings)
 Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
 app.synth()

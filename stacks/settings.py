@@ -6,6 +6,7 @@ run time.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,6 +17,7 @@ from contract.documents import SCHEMA_VERSION
 from contract.errors import ContractError
 from contract.reading import Fields
 from contract.settings import SiteSettings
+from stacks.hub_settings import HubSettings
 
 # Enough to catch a typing error; whether mail arrives, its confirmation shows.
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
@@ -35,7 +37,12 @@ _RETENTION = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSettings:
-    """One account and Region, and the sites in it; `alert_emails` get a mail when a run fails."""
+    """
+    One account and Region, and the sites in it; `alert_emails` get a mail when a run fails.
+
+    With a hub, the sites are made in every account and Region that it names, and account and Region are
+    the hub's own.
+    """
 
     account_id: names.AccountId
     region: names.Region
@@ -43,6 +50,7 @@ class AppSettings:
     alert_emails: tuple[str, ...]
     start_on_deployment: bool
     sites: tuple[SiteSettings, ...]
+    hub: HubSettings | None = None
 
     @classmethod
     def from_context(cls, value: object) -> Self:
@@ -55,6 +63,8 @@ class AppSettings:
             alert_emails=fields.each("alert_emails", _email, most=10),
             start_on_deployment=fields.boolean("start_on_deployment"),
             sites=fields.each("sites", _site, least=1, most=20),
+            # After the sites: what is read on top of them is valid itself.
+            hub=fields.checked("hub", _hub_of(value)) if fields.has("hub") else None,
         )
         fields.finish()
         given = [site.site for site in settings.sites]
@@ -66,6 +76,9 @@ class AppSettings:
 
 def _refuse_what_would_not_run(settings: AppSettings) -> None:
     """What each site's own document can't tell: its size, its default bucket, and other sites' buckets."""
+    regions = settings.hub.regions if settings.hub else (settings.region,)
+    # Regions differ in the length of their names, and a bucket's name has 63 characters.
+    longest = max(regions, key=len)
     taken: set[str] = set()
     for number, site in enumerate(settings.sites):
         field = f"settings.sites[{number}]"
@@ -74,8 +87,13 @@ def _refuse_what_would_not_run(settings: AppSettings) -> None:
         except ContractError as error:
             raise ContractError(field, f"the settings parameter {error.problem}; shorten a list") from error
         for index, bucket in enumerate(site.buckets):
+            if settings.hub and bucket.name:
+                raise ContractError(
+                    f"{field}.buckets[{index}].name",
+                    "is one bucket, and the hub makes the site in many accounts; leave the name out",
+                )
             name = bucket.name or names.bucket_name(
-                f"{site.bucket_prefix}-{site.site}-{settings.account_id}-{settings.region}",
+                f"{site.bucket_prefix}-{site.site}-{settings.account_id}-{longest}",
                 field=f"{field}.bucket_prefix",
             )
             if name in taken:
@@ -89,6 +107,24 @@ def _site(value: object, *, field: str) -> SiteSettings:
     # People don't write the version of a document that they never see.
     versioned = {"schema_version": SCHEMA_VERSION, **value} if isinstance(value, dict) else value
     return SiteSettings.from_value(versioned, where=field)
+
+
+def _hub_of(settings: object) -> Callable[..., HubSettings]:
+    """The hub's overrides are read on top of the sites as they were written."""
+    written = settings["sites"] if isinstance(settings, dict) else []
+
+    def read(value: object, *, field: str) -> HubSettings:
+        sites = {site["site"]: {"schema_version": SCHEMA_VERSION, **site} for site in written}
+        hub = HubSettings.from_value(value, where=field, sites=sites)
+        for number, override in enumerate(hub.overrides):
+            try:
+                override.site.to_json()
+            except ContractError as error:
+                problem = f"the settings parameter {error.problem}; shorten a list"
+                raise ContractError(f"{field}.overrides[{number}]", problem) from error
+        return hub
+
+    return read
 
 
 def _retention(value: object, *, field: str) -> RetentionDays:

@@ -16,9 +16,10 @@ from lambdas.release_lease.logic import RunState, events, legacy
 
 
 class Settings(FunctionSettings):
-    """Where the leases are."""
+    """Where the leases are; `tell_unchanged`: somebody far away keeps the last word of each site."""
 
     sites_table: str
+    tell_unchanged: bool
 
 
 class ReleaseRequest(Request):
@@ -41,10 +42,11 @@ def _events() -> EventBridgeEvents:
 def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
     """Return the site's status, the drift, and whether the lease was still this run's."""
     run = parse(ReleaseRequest, event).run
+    settings = Settings.from_env()
     left = legacy(run)
     # Events first: if this step is tried again, an event may come twice, but none is lost.
-    _events().put(events(run, left))
-    released = _leases(Settings.from_env().sites_table).release(
+    _events().put(events(run, left, tell_unchanged=settings.tell_unchanged))
+    released = _leases(settings.sites_table).release(
         run.lease.site, execution=run.lease.execution, legacy=left
     )
     repaired = sum(drift.repaired for drift in run.drift)

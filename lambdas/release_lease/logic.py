@@ -201,11 +201,17 @@ class Event:
     detail: dict[str, Any]
 
 
-def events(run: RunState, left: Legacy) -> list[Event]:
-    """Say what is news: nothing, after a run that found everything as it was."""
+def events(run: RunState, left: Legacy, *, tell_unchanged: bool) -> list[Event]:
+    """
+    Say what is news: nothing, after a run that found everything as it was.
+
+    With `tell_unchanged` every full run says how the site is, the daily one at least: a hub learns that the
+    site is still looked after, and what an event that was lost would have told it.
+    """
     about = {"site": run.lease.site, "execution": run.lease.execution}
     news = []
-    if left.status and left.status.to_json() != run.lease.memory.status:
+    changed = left.status is not None and left.status.to_json() != run.lease.memory.status
+    if left.status and (changed or (tell_unchanged and run.lease.purpose == "reconcile")):
         news.append(Event(kind="Site Status", detail={**about, **left.status.model_dump(mode="json")}))
     if run.drift and (not run.lease.repair or any(drift.repaired for drift in run.drift)):
         news.append(

@@ -4,7 +4,7 @@ Everything that one account and Region needs for its sites.
 One construct, so that it sits unchanged in a plain stack and in the stack of a StackSet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from aws_cdk import (
@@ -31,6 +31,7 @@ from constructs import Construct
 from contract.parameters import ROOT as PARAMETERS
 from contract.parameters import endpoint_parameter, settings_parameter
 from contract.settings import SiteSettings
+from stacks.constructs.hub_link import HubAddress, HubLink
 from stacks.constructs.reconcile import Reconcile, Steps
 from stacks.constructs.step_function_lambda import Shared, StepFunctionLambda
 from stacks.policies import buckets, network, parameters, table
@@ -45,8 +46,32 @@ PROBE_KEY = "vbr-privatelink-probe"
 POWERTOOLS_LAYER = "/aws/service/powertools/python/arm64/python3.13/3.37.0"
 
 
+def shared_by_functions(scope: Construct, *, retention: logs.RetentionDays) -> Shared:
+    """Make what every function of a stack gets; *scope* holds the layer's reference."""
+    return Shared(
+        code=lambda_.Code.from_asset(
+            str(ROOT),
+            # Like a .gitignore: everything but the two packages that the functions import.
+            exclude=["/*", "!/lambdas", "!/contract", "__pycache__", "*.pyc"],
+            ignore_mode=IgnoreMode.GIT,
+        ),
+        layer=lambda_.LayerVersion.from_layer_version_arn(
+            scope,
+            "Powertools",
+            ssm.StringParameter.value_for_string_parameter(scope, POWERTOOLS_LAYER),
+        ),
+        retention=retention,
+        name=NAME,
+    )
+
+
 class Site(Construct):
-    """The workflow, what starts it, and the settings of its sites."""
+    """
+    The workflow, what starts it, and the settings of its sites.
+
+    `documents` are the settings parameters by site, where they aren't the same in every account; with a
+    `hub`, the sites tell it how they are, and it may start them.
+    """
 
     def __init__(
         self,
@@ -57,9 +82,12 @@ class Site(Construct):
         log_retention: logs.RetentionDays,
         alert_emails: Sequence[str],
         start_on_deployment: bool,
+        documents: Mapping[str, str] | None = None,
+        hub: HubAddress | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._stack = Stack.of(self)
+        self._hub = hub
         self._sites = sites
         self._retention = log_retention
         self._table = dynamodb.Table(
@@ -79,7 +107,7 @@ class Site(Construct):
                 f"Settings-{site.site}",
                 parameter_name=settings_parameter(site.site),
                 description=f"What the workflow makes of site {site.site}; change it in cdk.json",
-                string_value=site.to_json(),
+                string_value=documents[site.site] if documents else site.to_json(),
             )
         reconcile = Reconcile(
             self,
@@ -103,21 +131,7 @@ class Site(Construct):
         CfnOutput(self, "SitesTable", value=self._table.table_name)
 
     def _steps(self) -> Steps:
-        shared = Shared(
-            code=lambda_.Code.from_asset(
-                str(ROOT),
-                # Like a .gitignore: everything but the two packages that the functions import.
-                exclude=["/*", "!/lambdas", "!/contract", "__pycache__", "*.pyc"],
-                ignore_mode=IgnoreMode.GIT,
-            ),
-            layer=lambda_.LayerVersion.from_layer_version_arn(
-                self,
-                "Powertools",
-                ssm.StringParameter.value_for_string_parameter(self, POWERTOOLS_LAYER),
-            ),
-            retention=self._retention,
-            name=NAME,
-        )
+        shared = shared_by_functions(self, retention=self._retention)
         bucket_arns = [f"arn:{self._stack.partition}:s3:::{name}" for name in self._bucket_names()]
         settings_arns = [self._parameter_arn(settings_parameter(site.site)) for site in self._sites]
         endpoint_arns = [self._parameter_arn(endpoint_parameter(site.site)) for site in self._sites]
@@ -276,7 +290,7 @@ class Site(Construct):
                     table.give_leases_back(self._table),
                     events_policies.tell_the_account(self._event_bus_arn()),
                 ],
-                environment=sites_table,
+                environment={**sites_table, "TELL_UNCHANGED": "true" if self._hub else "false"},
             ),
         )
 
@@ -333,9 +347,16 @@ class Site(Construct):
             self,
             "Requested",
             description="Somebody wants something of a site",
-            event_pattern=events.EventPattern(source=[NAME], detail_type=list(requests)),
+            event_pattern=events.EventPattern(
+                # What another account was allowed to put on this bus asks for nothing.
+                account=[self._stack.account],
+                source=[NAME],
+                detail_type=list(requests),
+            ),
             targets=[whole],
         )
+        if self._hub:
+            HubLink(self, "HubLink", hub=self._hub, start=whole, undelivered=undelivered)
         events.Rule(
             self,
             "Reported",

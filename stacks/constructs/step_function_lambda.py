@@ -13,11 +13,13 @@ from aws_cdk import Acknowledgment, CfnResource, Duration, RemovalPolicy, Valida
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from lambdas.core.errors import retry_rules
+from stacks.policies.fleet import keep_what_failed
 
 # The names that Lambda and Step Functions themselves use (Step Functions Developer Guide, "Handle
 # transient Lambda service exceptions"). CDK's own list leaves out throttling and has no jitter.
@@ -46,7 +48,11 @@ class Shared:
 
 
 class StepFunctionLambda(Construct):
-    """A step; `step` is the name of its folder in lambdas/."""
+    """
+    A step; `step` is the name of its folder in lambdas/.
+
+    Who calls it without waiting names a queue for what it could not take: `dead_letters`.
+    """
 
     def __init__(
         self,
@@ -59,6 +65,7 @@ class StepFunctionLambda(Construct):
         environment: Mapping[str, str] | None = None,
         role_name: str | None = None,
         explained_wildcards: Mapping[str, str] | None = None,
+        dead_letters: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         log_group = logs.LogGroup(
@@ -74,6 +81,8 @@ class StepFunctionLambda(Construct):
         log_group.grant_write(self.role)
         for statement in statements:
             self.role.add_to_policy(statement)
+        if dead_letters is not None:
+            self.role.add_to_policy(keep_what_failed(dead_letters))
         self.function = lambda_.Function(
             self,
             "Function",
@@ -88,6 +97,7 @@ class StepFunctionLambda(Construct):
             timeout=FUNCTION_TIMEOUT,
             memory_size=256,
             tracing=lambda_.Tracing.ACTIVE,
+            dead_letter_queue=dead_letters,
             environment={
                 "POWERTOOLS_SERVICE_NAME": step,
                 "POWERTOOLS_METRICS_NAMESPACE": "VbrPrivateLink",
@@ -156,7 +166,7 @@ class StepFunctionLambda(Construct):
         return task
 
 
-def accept_double_dependency(resource: Construct) -> None:
+def accept_double_dependency(resource: IConstruct) -> None:
     """
     Tell cfn-lint that a resource waits for its role twice, by GetAtt and by DependsOn.
 

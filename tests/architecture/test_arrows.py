@@ -32,7 +32,7 @@ THIRD_PARTY = {
     "contract": set[str](),
     # What Powertools' layer and the runtime bring; nothing else is deployed.
     "lambdas": {"aws_lambda_powertools", "boto3", "botocore", "pydantic"},
-    "stacks": {"aws_cdk", "cdk_nag", "constructs"},
+    "stacks": {"aws_cdk", "cdk_nag", "cdk_stacksets", "constructs"},
     # urllib3 comes with botocore, and is locked in requirements.txt.
     "onprem_client": {"boto3", "botocore", "urllib3"},
     "site_cli": {"boto3", "botocore", "rich"},
@@ -64,6 +64,8 @@ HANDLERS_WITH_A_CLOCK = {
     "lambdas/attach_bucket_policy/handler.py",
     "lambdas/publish_endpoint/handler.py",
     "lambdas/read_adoption/handler.py",
+    "lambdas/record_site_status/handler.py",
+    "lambdas/survey_fleet/handler.py",
 }
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
 SERVICES = ("dynamodb_", "ec2_", "eventbridge_", "s3_", "ssm_", "stepfunctions_")
@@ -236,7 +238,9 @@ def test_only_adapters_and_the_frame_know_botocore() -> None:
             {
                 *HANDLERS_WITH_A_CLOCK,
                 "lambdas/acquire_lease/request.py",
+                "lambdas/core/fleet.py",
                 "lambdas/read_adoption/logic.py",
+                "lambdas/record_site_status/logic.py",
             },
         ),
         ("time", set()),

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.stacks.synthesized import ROOT, Synthesized, synthesize
+from tests.stacks.synthesized import HUB, ROOT, STACK_SET, Synthesized, synthesize
 
 
 @pytest.fixture(name="synthesized", scope="session")
@@ -25,3 +25,20 @@ def _twelve_sites(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     answer = synthesize(folder, context={"settings": {**settings, "start_on_deployment": True}})
     assert answer.returncode == 0, answer.stderr
     return Synthesized(folder)
+
+
+@pytest.fixture(name="hub", scope="session")
+def _hub(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
+    """The hub of the example, with its StackSet beside it."""
+    folder = tmp_path_factory.mktemp("hub") / "cdk.out"
+    context = json.loads((ROOT / "examples/organization.json").read_text())
+    answer = synthesize(folder, context=context)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    return Synthesized(folder, f"{HUB}.template.json")
+
+
+@pytest.fixture(name="stack_set", scope="session")
+def _stack_set(hub: Synthesized) -> Synthesized:
+    """What the hub brings into every account."""
+    (template,) = hub.folder.glob(STACK_SET)
+    return Synthesized(hub.folder, template.name)

@@ -12,6 +12,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 STACK = "VbrPrivateLinkSite"
+HUB = "VbrPrivateLinkHub"
+STACK_SET = f"{HUB}Sites*.stackset.template.json"
+# Folders in lambdas/ whose functions are in the hub, and in no site's account.
+OF_THE_HUB = {"record_site_status", "survey_fleet"}
 # Without network and without an account: nothing is looked up. The port is the one of "discard".
 SCRUBBED = {
     "AWS_EC2_METADATA_DISABLED": "true",
@@ -54,11 +58,12 @@ class Synthesized:
     """What one synth has written."""
 
     folder: Path
+    template: str = f"{STACK}.template.json"
 
     @property
     def template_file(self) -> Path:
         """The template as CloudFormation gets it."""
-        return self.folder / f"{STACK}.template.json"
+        return self.folder / self.template
 
     @cached_property
     def resources(self) -> dict[str, Any]:

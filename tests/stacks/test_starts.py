@@ -11,6 +11,7 @@ from tests.stacks.synthesized import Synthesized, as_text
 
 pytestmark = pytest.mark.xdist_group("synth")
 
+ACCOUNT = "111122223333"
 # EventBridge: targets of one rule, and bytes of one pattern.
 MOST_TARGETS, LARGEST_PATTERN = 5, 4096
 REQUESTS = ("Access Grant Requested", "Check Requested", "Provision Requested", "Release Requested")
@@ -88,7 +89,9 @@ def test_requests_are_passed_on_whole(stack: Synthesized) -> None:
     (rule,) = by_source(stack, "vbr-privatelink")
     (target,) = rule["Targets"]
 
-    assert sorted(rule["EventPattern"]) == ["detail-type", "source"]
+    assert sorted(rule["EventPattern"]) == ["account", "detail-type", "source"]
+    # Nobody else's, should the account one day let others put events on its bus.
+    assert rule["EventPattern"]["account"] == [ACCOUNT]
     assert sorted(rule["EventPattern"]["detail-type"]) == sorted(REQUESTS)
     assert not {"Input", "InputPath", "InputTransformer"} & set(target)
 

@@ -114,7 +114,7 @@ def drift(*, repaired: bool = True, why: str | None = None) -> dict[str, Any]:
 
 
 def news(run: RunState) -> list[Event]:
-    return events(run, legacy(run))
+    return events(run, legacy(run), tell_unchanged=False)
 
 
 def kinds(run: RunState) -> list[str]:
@@ -139,7 +139,7 @@ def test_a_first_run_says_where_the_site_stands() -> None:
     first = provisioned(Memory(intent="provisioned"))
     left = legacy(first)
 
-    (event,) = events(first, left)
+    (event,) = events(first, left, tell_unchanged=False)
 
     assert left.status is not None
     assert event == Event(
@@ -514,3 +514,15 @@ def test_an_event_that_was_not_taken_is_an_error_worth_a_retry(failed: tuple[int
     """EventBridge says it in a successful answer: unread, the news would be lost."""
     with pytest.raises(AwsUnavailableError, match="events were not taken"):
         put(12, *failed)
+
+
+def test_a_hub_is_told_how_the_site_is_even_if_nothing_changed() -> None:
+    """It keeps the last word of each site: silence would look like a site that is gone."""
+    full, pending = provisioned(), provisioned()
+    pending = pending.model_copy(update={"lease": pending.lease.model_copy(update={"purpose": "pending"})})
+    checking = a_run(repair=False)
+
+    told = [events(run, legacy(run), tell_unchanged=True) for run in (full, pending, checking)]
+
+    assert [[event.kind for event in each] for each in told] == [["Site Status"], [], []]
+    assert told[0][0].detail["state"] == "enforced"
