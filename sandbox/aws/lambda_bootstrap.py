@@ -10,8 +10,12 @@ takes longer than most functions run. In a fork everything is as in an interpret
 the function's environment, but for the interpreter's own settings (PYTHON* other than PYTHONPATH, LANG and
 the seed of str's hash), which all functions share.
 
+The same function of many accounts is forked from an image: a fork that has imported the handler. It says
+which variables that import has read; only functions that have the same values in them are forked from it.
+
 The first line on a function's first pipe is its place (folder and environment); each further line is an
 invocation, each line on the second pipe its outcome; the names of the runtime's own errors are Lambda's.
+For an image, what is further on the first pipe are requests to fork, and its one outcome are the variables.
 """
 
 import contextlib
@@ -25,7 +29,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +40,23 @@ PRELOADED = ("asyncio", "boto3", "boto3.s3.inject", "pydantic.main", "pydantic.f
 What functions find imported. None of them keeps anything of the environment but HOME, which functions lack.
 Powertools and the X-Ray SDK do: each function imports them itself.
 """
+
+
+FUNCTION, IMAGE, SHARE_MODELS, READY = b"f", b"i", b"m", b"r"
+"""What is to be forked or done, and what is said once anything can be asked for."""
+MODELS = (
+    "cloudformation",
+    "cloudwatch",
+    "dynamodb",
+    "ec2",
+    "events",
+    "lambda",
+    "s3",
+    "ssm",
+    "stepfunctions",
+    "sts",
+)
+"""Services whose models are read once for all: reading them takes longer than most functions run."""
 
 
 class Context:
@@ -139,13 +160,53 @@ def preload() -> frozenset[str]:
     )
 
 
+def share_models() -> None:
+    """Let all sessions of botocore use one loader, which has read the usual models already."""
+    loaders: Any = importlib.import_module("botocore.loaders")
+    sessions: Any = importlib.import_module("botocore.session")
+    shared = loaders.create_loader()
+    for service in MODELS:
+        for kind in ("service-2", "endpoint-rule-set-1"):
+            shared.load_service_model(service, kind)
+    for name in ("endpoints", "partitions", "sdk-default-configuration", "_retry"):
+        shared.load_data(name)
+
+    def create_loader(search_path_string: str | None = None) -> Any:
+        return loaders.create_loader(search_path_string) if search_path_string else shared
+
+    sessions.create_loader = create_loader
+    gc.freeze()
+
+
+@contextlib.contextmanager
+def recorded_reads() -> Iterator[set[str]]:
+    """Tell which variables of the environment are read."""
+    kind: Any = type(os.environ)
+    get, iterate = kind.__getitem__, kind.__iter__
+    names: set[str] = set()
+
+    def get_and_tell(self: Any, name: str) -> Any:
+        names.add(name)
+        return get(self, name)
+
+    def iterate_and_tell(self: Any) -> Any:
+        names.update(iterate(self))
+        return iterate(self)
+
+    kind.__getitem__, kind.__iter__ = get_and_tell, iterate_and_tell
+    try:
+        yield names
+    finally:
+        kind.__getitem__, kind.__iter__ = get, iterate
+
+
 def fork_functions(requests: socket.socket) -> tuple[int, int] | None:
     """
     Fork a function for each request, until the parent is gone: then end them all and return None.
 
     In the fork, return the function's two pipes. A request is one byte with four descriptors: the pipes,
-    where prints go, and a socket by which the function is ruled. Closing its other end kills the function;
-    when a function has ended, its exit status is sent there.
+    where prints go, and a socket by which the function is ruled. Closing its other end kills the function,
+    and what it has forked if it is an image; when a function has ended, its exit status is sent there.
     """
     interrupt = signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -153,6 +214,7 @@ def fork_functions(requests: socket.socket) -> tuple[int, int] | None:
     os.set_blocking(waker, False)
     signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
     functions: dict[socket.socket, int] = {}
+    images: set[socket.socket] = set()
 
     def reap(control: socket.socket, options: int) -> None:
         pid, status = os.waitpid(functions[control], options)
@@ -162,7 +224,11 @@ def fork_functions(requests: socket.socket) -> tuple[int, int] | None:
                 control.send(str(os.waitstatus_to_exitcode(status)).encode())
 
     def kill(control: socket.socket) -> None:
-        os.kill(functions[control], signal.SIGKILL)
+        if control in images:
+            images.discard(control)
+            os.killpg(functions[control], signal.SIGKILL)
+        else:
+            os.kill(functions[control], signal.SIGKILL)
         reap(control, 0)
 
     while True:
@@ -181,8 +247,15 @@ def fork_functions(requests: socket.socket) -> tuple[int, int] | None:
             for control in list(functions):
                 kill(control)
             return None
+        if request == SHARE_MODELS:
+            share_models()
+            continue
         incoming, outgoing, output, ruled = descriptors
         pid = os.fork()
+        if request == IMAGE:
+            # In the fork and here: whichever comes first.
+            with contextlib.suppress(OSError):
+                os.setpgid(pid, pid)
         if pid == 0:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -196,7 +269,10 @@ def fork_functions(requests: socket.socket) -> tuple[int, int] | None:
             return incoming, outgoing
         for descriptor in (incoming, outgoing, output):
             os.close(descriptor)
-        functions[socket.socket(fileno=ruled)] = pid
+        control = socket.socket(fileno=ruled)
+        functions[control] = pid
+        if request == IMAGE:
+            images.add(control)
 
 
 def settle(place: dict[str, Any], preloaded: frozenset[str]) -> None:
@@ -221,13 +297,74 @@ def _package(name: str) -> str:
 def main() -> None:
     """Serve until the parent closes its end."""
     preloaded = preload()
-    pipes = fork_functions(socket.socket(fileno=int(sys.argv[1])))
+    requests = socket.socket(fileno=int(sys.argv[1]))
+    with contextlib.suppress(OSError):
+        requests.send(READY)
+    pipes = fork_functions(requests)
     if pipes is not None:
         serve(*pipes, preloaded)
 
 
 def serve(incoming: int, outgoing: int, preloaded: frozenset[str]) -> None:
-    """Be one function."""
+    """Be one function, or an image of functions."""
+    place = json.loads(first_line(incoming))
+    settle(place, preloaded)
+    if not place["image"]:
+        run(incoming, outgoing, *loaded())
+        return
+    forked = be_image(incoming, outgoing)
+    if forked is not None:
+        run(*forked)
+
+
+def be_image(incoming: int, outgoing: int) -> tuple[int, int, Handler | None, BaseException | None] | None:
+    """Import the handler once for many functions; return what `run` needs in each fork, None at the end."""
+    with recorded_reads() as read:
+        handler, fault = loaded()
+    gc.freeze()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Prints go to a file here. Each fork prints them again, as if it had imported the handler itself.
+    said = os.pread(1, os.fstat(1).st_size, 0)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    with os.fdopen(outgoing, "w", encoding="utf-8") as outcomes:
+        outcomes.write(json.dumps({name: os.environ.get(name) for name in sorted(read)}) + "\n")
+    pipes = fork_functions(socket.socket(fileno=incoming))
+    if pipes is None:
+        return None
+    place = json.loads(first_line(pipes[0]))
+    os.environ.clear()
+    os.environ.update(place["environment"])
+    time.tzset()
+    os.write(1, said)
+    return *pipes, handler, fault
+
+
+def loaded() -> tuple[Handler | None, BaseException | None]:
+    """Import the handler; an import that fails is reported with every invocation, as Lambda does."""
+    try:
+        return load(os.environ["_HANDLER"]), None
+    except Exception as error:  # noqa: BLE001 - the boundary: whatever an import raises is its function's error
+        traceback.print_exc()
+        return None, error
+
+
+def first_line(descriptor: int) -> bytes:
+    """Read one line, and not a byte behind it: for an image, descriptors come next."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        byte = os.read(descriptor, 1)
+        if not byte:
+            sys.exit(0)
+        line += byte
+    return bytes(line)
+
+
+def run(incoming: int, outgoing: int, handler: Handler | None, fault: BaseException | None) -> None:
+    """Answer invocations until there are no more."""
     for descriptor in (incoming, outgoing):
         # What the handler starts must not hold the pipes open.
         os.set_inheritable(descriptor, False)
@@ -235,13 +372,6 @@ def serve(incoming: int, outgoing: int, preloaded: frozenset[str]) -> None:
         os.fdopen(incoming, encoding="utf-8") as invocations,
         os.fdopen(outgoing, "w", encoding="utf-8") as outcomes,
     ):
-        settle(json.loads(invocations.readline()), preloaded)
-        handler, fault = None, None
-        try:
-            handler = load(os.environ["_HANDLER"])
-        except Exception as error:  # noqa: BLE001 - the boundary: reported with every invocation, as Lambda does
-            fault = error
-            traceback.print_exc()
         for line in invocations:
             invocation = json.loads(line)
             outcome = answer(handler, fault, invocation)

@@ -8,9 +8,13 @@ the environment that Lambda gives, the role's credentials, and the address of th
 parent's environment but PATH. The time-out is enforced by killing the process.
 
 They are forked from one process that has imported the layers' libraries (`lambda_bootstrap.py`). It has a
-single thread, so that forking it is safe; this process has many.
+single thread, so that forking it is safe; this process has many. The same function in many accounts is
+forked from an image that has imported its handler, if that import read nothing in which they differ; and
+only so many idle processes are kept, whoever they belong to. So one more account costs one more fork for
+each function, and no more memory.
 """
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -25,6 +29,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -40,7 +45,15 @@ LOGGER = logging.getLogger(__name__)
 BOOTSTRAP = Path(__file__).with_name("lambda_bootstrap.py")
 END_OF_OUTPUT = "\x1e"
 """Begins the line by which a process says that an invocation's output is complete."""
+FUNCTION, IMAGE, SHARE_MODELS = b"f", b"i", b"m"
+"""What a process that forks is asked for; as in the bootstrap, which can't be imported here."""
 PROCESSES_PER_FUNCTION = 3
+MOST_IDLE_PROCESSES = 40
+"""Of all functions together; the one that has idled longest goes first."""
+FEW_FUNCTIONS = 3
+"""So many read the models of AWS's services themselves: for them it isn't worth while to share."""
+MOST_IMAGES = 3
+"""Of one handler; a handler that reads at its import what differs everywhere is imported in each process."""
 LOG_PATIENCE_SECONDS = 2.0
 
 
@@ -70,12 +83,27 @@ class Outcome:
     failed: bool
 
 
-class _Template:
-    """The process that functions are forked from; it ends with this one."""
+class _Forker:
+    """A process that functions are forked from."""
+
+    def __init__(self, requests: socket.socket) -> None:
+        self._requests = requests
+        self._lock = threading.Lock()
+
+    def fork(self, kind: bytes, incoming: int, outgoing: int, output: int) -> socket.socket:
+        """Fork a process with these descriptors; return the socket by which it is ruled."""
+        control, theirs = socket.socketpair()
+        # Without a process that takes it (all is being stopped), the function ends before it begins.
+        with theirs, self._lock, contextlib.suppress(OSError):
+            socket.send_fds(self._requests, [kind], [incoming, outgoing, output, theirs.fileno()])
+        return control
+
+
+class _Template(_Forker):
+    """The process that everything is forked from; it ends with this one."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests, theirs = socket.socketpair()
+        requests, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 # -P: the bootstrap's own folder must not be importable. -u: prints arrive when they are made.
@@ -85,19 +113,89 @@ class _Template:
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
             )
+        super().__init__(requests)
+        # Until it is ready: what it imports isn't to count as the first function's time.
+        self._requests.recv(1)
 
-    def fork(self, incoming: int, outgoing: int, output: int) -> socket.socket:
-        """Fork a process with these descriptors; return the socket by which it is ruled."""
-        control, theirs = socket.socketpair()
-        # Without a template that takes it (all is being stopped), the function ends before it begins.
-        with theirs, self._lock, contextlib.suppress(OSError):
-            socket.send_fds(self._requests, [b"+"], [incoming, outgoing, output, theirs.fileno()])
-        return control
+    def share_models(self) -> None:
+        """Let it read the usual models of AWS's services for all functions that are forked from now on."""
+        with self._lock, contextlib.suppress(OSError):
+            self._requests.send(SHARE_MODELS)
 
     def stop(self) -> None:
-        """End it, and every function that is left."""
+        """End it, and every function and image that is left."""
         self._requests.close()
         self._process.wait()
+
+
+class _Image(_Forker):
+    """A fork of the template that has imported a handler; `reads` is what the import saw."""
+
+    def __init__(self, template: _Template, folder: Path, environment: dict[str, str]) -> None:
+        requests, theirs = socket.socketpair()
+        answer, outgoing = os.pipe()
+        with theirs, tempfile.TemporaryFile() as output:
+            try:
+                self._control = template.fork(IMAGE, theirs.fileno(), outgoing, output.fileno())
+            finally:
+                os.close(outgoing)
+        super().__init__(requests)
+        place = json.dumps({"folder": str(folder), "environment": environment, "image": True})
+        with contextlib.suppress(OSError):
+            requests.sendall(f"{place}\n".encode())
+        with os.fdopen(answer, encoding="utf-8") as stream:
+            line = stream.readline()
+        self.reads: dict[str, str | None] | None = json.loads(line) if line else None
+        """None: it ended while it imported."""
+
+    def fits(self, environment: dict[str, str]) -> bool:
+        """Tell whether the import would have seen the same in *environment*."""
+        return self.reads is not None and all(
+            environment.get(name) == value for name, value in self.reads.items()
+        )
+
+    def stop(self) -> None:
+        """End it, and the functions that were forked from it."""
+        self._requests.close()
+        self._control.close()
+
+
+class _Images:
+    """The images of one embedded AWS, made when a second function has the same code and handler."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._functions: dict[tuple[str, str], set[str]] = {}
+        self._made: dict[tuple[str, str], list[_Image]] = {}
+
+    def forker(self, arn: str, template: _Template, folder: Path, environment: dict[str, str]) -> _Forker:
+        """Return what the function *arn* of this code, handler and environment is forked from."""
+        key = (str(folder), environment["_HANDLER"])
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+            functions = self._functions.setdefault(key, set())
+            functions.add(arn)
+            if len(functions) == 1:
+                return template
+        with lock:
+            made = self._made.setdefault(key, [])
+            for image in made:
+                if image.fits(environment):
+                    return image
+            if len(made) >= MOST_IMAGES or any(image.reads is None for image in made):
+                return template
+            image = _Image(template, folder, environment)
+            made.append(image)
+            return image if image.fits(environment) else template
+
+    def stop(self) -> None:
+        """End them all."""
+        with self._lock:
+            made, self._made = list(self._made.values()), {}
+        for images in made:
+            for image in images:
+                image.stop()
 
 
 class _Process:
@@ -106,7 +204,7 @@ class _Process:
     def __init__(
         self,
         spec: FunctionSpec,
-        template: _Template,
+        forker: _Forker,
         folder: Path,
         environment: dict[str, str],
         emit: Callable[[list[str]], None],
@@ -117,7 +215,7 @@ class _Process:
         self._outcomes, outgoing = os.pipe()
         self._output, output = os.pipe()
         try:
-            self._control = template.fork(incoming, outgoing, output)
+            self._control = forker.fork(FUNCTION, incoming, outgoing, output)
         finally:
             for descriptor in (incoming, outgoing, output):
                 os.close(descriptor)
@@ -132,7 +230,7 @@ class _Process:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read_output, daemon=True, name=f"output-of-{spec.name}")
         self._reader.start()
-        self._send({"folder": str(folder), "environment": environment})
+        self._send({"folder": str(folder), "environment": environment, "image": False})
 
     @property
     def alive(self) -> bool:
@@ -252,15 +350,40 @@ class _Process:
         return lines
 
 
+class _Idle:
+    """The idle processes of all pools, so many and no more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: collections.OrderedDict[_Process, _Pool] = collections.OrderedDict()
+
+    def put(self, process: _Process, pool: "_Pool") -> None:
+        with self._lock:
+            self._processes[process] = pool
+            superfluous = (
+                self._processes.popitem(last=False)[0] if len(self._processes) > MOST_IDLE_PROCESSES else None
+            )
+        if superfluous is not None:
+            superfluous.stop()
+
+    def take(self, pool: "_Pool") -> _Process | None:
+        """Return the process of *pool* that was used last; None when it has none."""
+        with self._lock:
+            found = next((item for item in reversed(self._processes) if self._processes[item] is pool), None)
+            if found is not None:
+                del self._processes[found]
+            return found
+
+
 class _Pool:
     """The processes of one function."""
 
-    def __init__(self, spec: FunctionSpec, start: Callable[[], _Process]) -> None:
+    def __init__(self, spec: FunctionSpec, idle: _Idle, start: Callable[[], _Process]) -> None:
         self.spec = spec
+        self._idle = idle
         self._start = start
         self._slots = threading.Semaphore(PROCESSES_PER_FUNCTION)
         self._lock = threading.Lock()
-        self._idle: list[_Process] = []
         self._busy: set[_Process] = set()
         self._closed = False
 
@@ -273,10 +396,10 @@ class _Pool:
                 self._give_back(process)
 
     def close(self) -> None:
+        """Stop every process, at once."""
+        self.retire()
         with self._lock:
-            self._closed = True
-            processes = [*self._idle, *self._busy]
-            self._idle.clear()
+            processes = list(self._busy)
         for process in processes:
             process.stop()
 
@@ -284,29 +407,27 @@ class _Pool:
         """Let running invocations end, then stop; idle processes go at once."""
         with self._lock:
             self._closed = True
-            idle, self._idle = self._idle, []
-        for process in idle:
+        while (process := self._idle.take(self)) is not None:
             process.stop()
 
     def _take(self) -> _Process:
-        with self._lock:
-            while self._idle:
-                process = self._idle.pop()
-                if process.alive:
-                    self._busy.add(process)
-                    return process
-                process.stop()
-        process = self._start()
+        while (process := self._idle.take(self)) is not None:
+            if process.alive:
+                break
+            process.stop()
+        else:
+            process = self._start()
         with self._lock:
             self._busy.add(process)
         return process
 
     def _give_back(self, process: _Process) -> None:
+        alive = process.alive
         with self._lock:
             self._busy.discard(process)
-            keep = process.alive and not self._closed
+            keep = alive and not self._closed
             if keep:
-                self._idle.append(process)
+                self._idle.put(process, self)
         if not keep:
             process.stop()
 
@@ -326,6 +447,8 @@ class LambdaRuntime:
         self._credentials = credentials
         self._lock = threading.Lock()
         self._pools: dict[str, _Pool] = {}
+        self._idle = _Idle()
+        self._images = _Images()
         self._template: _Template | None = None
 
     def invoke(
@@ -347,6 +470,7 @@ class LambdaRuntime:
             template, self._template = self._template, None
         for pool in pools:
             pool.close()
+        self._images.stop()
         if template is not None:
             template.stop()
 
@@ -360,6 +484,8 @@ class LambdaRuntime:
             shutil.move(unpacked, folder)
         # At the first function: many an embedded AWS never runs one.
         template = self._template = self._template or _Template()
+        if len(self._pools) == FEW_FUNCTIONS:
+            template.share_models()
         log_file = self._folder / f"{spec.name}.log"
 
         def keep(lines: list[str]) -> None:
@@ -368,7 +494,12 @@ class LambdaRuntime:
                 stream.writelines(f"{line}\n" for line in lines)
             emit(lines)
 
-        return _Pool(spec, lambda: _Process(spec, template, folder, self._environment(spec, folder), keep))
+        def start() -> _Process:
+            environment = self._environment(spec, folder)
+            forker = self._images.forker(spec.arn, template, folder, environment)
+            return _Process(spec, forker, folder, environment, keep)
+
+        return _Pool(spec, self._idle, start)
 
     def _environment(self, spec: FunctionSpec, folder: Path) -> dict[str, str]:
         credentials = self._credentials(spec)
