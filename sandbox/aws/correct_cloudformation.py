@@ -8,7 +8,8 @@ What moto gets wrong, and AWS does:
   AWS rolls back, and its events say which resource failed and why.
 - A changed resource whose type can't be updated becomes nothing. AWS updates or replaces it; here it is
   updated where that is simple, and refused by name where it isn't.
-- Resources are removed in any order. AWS removes what depends on others first.
+- Resources are removed and changed in any order, removed ones first, and a change of a parameter's default
+  or of what a resource refers to is overlooked (`stack_updates.py`).
 - A role with a managed policy can't be removed, and a managed policy never is. AWS detaches and removes both.
 - Unnamed resources get a new random name with every update. AWS keeps the name.
 - Template parameters of the type `AWS::SSM::Parameter::Value` break when the parameter is one of AWS's
@@ -16,8 +17,7 @@ What moto gets wrong, and AWS does:
 - The bootstrap version rule of CDK templates breaks updates. AWS evaluates it; the sandbox always is
   bootstrapped.
 - No "CloudFormation Stack Status Change" event.
-
-StackSets come later; they have a module of their own then.
+- Looking at the outputs of a stack that was rolled back makes its resources again.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from moto.events.models import EventBus
 from moto.iam.models import iam_backends
 from moto.ssm.models import ssm_backends
 
-from sandbox.aws import cloudformation_types
+from sandbox.aws import cloudformation_types, stack_updates
 from sandbox.aws.moto_pin import Corrections, MotoChangedError
 from sandbox.aws.public_parameters import public_parameter
 
@@ -49,6 +49,7 @@ LONGEST_NAME = {
 }
 # Names must differ between accounts here, so moto's random ones stay.
 RANDOMLY_NAMED = frozenset({"AWS::S3::Bucket"})
+WITH_OUTPUTS = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED", "DELETE_FAILED"})
 # Types without Properties that matter, or with a moto implementation that isn't one of a resource.
 ALWAYS_KNOWN = frozenset({"AWS::CloudFormation::WaitCondition", "AWS::CloudFormation::WaitConditionHandle"})
 
@@ -314,6 +315,9 @@ def _removal(corrections: Corrections) -> None:
             del self._parsed_resources[name]
 
     corrections.replace(parsing.ResourceMap, "delete", delete, parameters=["self"])
+    corrections.replace(
+        parsing.ResourceMap, "update", stack_updates.update, parameters=["self", "template", "parameters"]
+    )
     original = corrections.replace(
         parsing.ResourceMap,
         "_delete_resource",
@@ -354,6 +358,8 @@ def _stacks(corrections: Corrections, emit: Emit) -> None:
             raise ValidationError(message="No updates are to be performed.")
         try:
             original_update(self, template, role_arn, parameters, tags)
+            if parameters is not None:
+                self.parameters = parameters
         except Exception as error:
             LOGGER.info("update of stack %s failed", self.name, exc_info=True)
             _event_of_failure(self, error, "UPDATE_FAILED")
@@ -395,7 +401,11 @@ def _stacks(corrections: Corrections, emit: Emit) -> None:
         parsed.pop("Rules", None)
         return parsed
 
+    def outputs(self: Any) -> Any:
+        return original_outputs.fget(self) if self.status in WITH_OUTPUTS else None
+
     stack = models.Stack
+    original_outputs = corrections.replace_value(stack, "outputs", property(outputs), kind=property)
     original_create = corrections.replace(stack, "create_resources", create_resources, parameters=["self"])
     original_update = corrections.replace(
         stack, "update", update, parameters=["self", "template", "role_arn", "parameters", "tags"]
