@@ -24,5 +24,4 @@ class SiteStack(Stack):
             log_retention=settings.log_retention,
             alert_emails=settings.alert_emails,
             start_on_deployment=settings.start_on_deployment,
-            powertools_layer_arn=settings.powertools_layer_arn,
         )

@@ -12,6 +12,10 @@ An AWS on 127.0.0.1: moto inside this process, corrected where it differs from A
         through_endpoint = aws.client("s3", repository, endpoint_url="https://bucket.vpce-….vpce.amazonaws.com")
         calls = aws.requests()                           # state/aws/requests.jsonl, parsed
 
+Many accounts: `organization = aws.create_organization(management, delegated_administrator=…)`, then
+`organization.add_unit(name)` and `add_account(account_id, unit_id=…)`, `move_account`, `remove_account`;
+`create_network`, `deploy` and `client(…, aws.root(account_id), region=…)` take another account and Region.
+
 Further: `deploy_template(name, template)`, `root(account_id)`, `administrator_of(account_id)` (another
 account, through its OrganizationAccountAccessRole), `fire_schedule(rule_name)`, `delivery_failures` (what
 EventBridge could not deliver). For pytest there is `sandbox.aws.testing.embedded_aws(folder)`, with
@@ -40,4 +44,5 @@ from sandbox.aws.deployment import DeploymentError as DeploymentError
 from sandbox.aws.embedded import EmbeddedAws as EmbeddedAws
 from sandbox.aws.embedded import EmbeddedAwsOptions as EmbeddedAwsOptions
 from sandbox.aws.embedded import Network as Network
+from sandbox.aws.embedded import Organization as Organization
 from sandbox.aws.identity import Credentials as Credentials

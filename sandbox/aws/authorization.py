@@ -5,8 +5,8 @@ moto lets every call through unless it is asked to check, and then it understand
 Here every call of a client is checked before moto sees it, with the rules of AWS: an explicit deny wins;
 within one account an allow of either side is enough (a bucket policy that allows the account as a whole
 leaves it to the caller's own policies); across accounts both sides must allow; an endpoint's policy, a
-permissions boundary and a session policy only ever take away. Organization policies don't exist in the
-sandbox.
+permissions boundary and a session policy only ever take away. An event bus of another account asks its own
+policy as well. Service control policies don't exist in the sandbox.
 
 The texts are AWS's own, because the product reads them: a denial by a bucket policy proves the lock-down,
 any other one doesn't.
@@ -17,7 +17,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from sandbox.aws import identity, resources, s3_actions
+from moto.events.models import events_backends
+
+from sandbox.aws import identity, organization, resources, s3_actions
 from sandbox.aws.calls import AwsCall
 from sandbox.aws.identity import Principal
 from sandbox.aws.policy import ContextValue, PolicyRequest, Verdict, evaluate
@@ -60,7 +62,9 @@ def authorize(call: AwsCall, principal: Principal, circumstances: Circumstances)
         raise DeniedError("Request is missing Authentication Token", code="MissingAuthenticationToken")
     for action, resource in resources.needed(call, principal.account_id):
         request = _request(call, principal, circumstances, action=action, resource=resource)
-        decision = _identity_decision(call, principal, request)
+        decision = _identity_decision(principal, request, call.access_key_id)
+        if decision is None and action == "events:PutEvents":
+            decision = _bus_decision(principal, request)
         if decision is not None:
             raise _denied(call, principal, action=action, resource=resource, reason=decision)
 
@@ -133,35 +137,107 @@ def may_invoke(
         return False
     principal = identity.service_principal(service)
     context = _identity_context(principal)
+    source_account = source_arn.split(":")[4]
     context["aws:sourcearn"] = source_arn
-    context["aws:sourceaccount"] = source_arn.split(":")[4]
+    context["aws:sourceaccount"] = source_account
+    source_organization = organization.organization_id(source_account)
+    if source_organization is not None:
+        context["aws:sourceorgid"] = source_organization
     context["aws:securetransport"] = "true"
     request = dataclasses.replace(_blank(principal), action=action, resource=resource, context=context)
     return evaluate(policy, request) is Verdict.ALLOWED
 
 
-def may_put_events(
-    policy: Mapping[str, Any] | None, *, role_arn: str | None, bus_arn: str, rule: Any
+def session_of(role_arn: str) -> Principal:
+    """Return a session of the role, as an AWS service has it; whether it may be assumed is asked before."""
+    account_id, name = role_arn.split(":")[4], role_arn.rsplit("/", 1)[-1]
+    return Principal(
+        kind="session",
+        account_id=account_id,
+        arn=f"arn:aws:sts::{account_id}:assumed-role/{name}/service",
+        principal_arn=role_arn,
+        user_id=f"{name}:service",
+    )
+
+
+def role_may(principal: Principal, action: str, resource: str) -> None:
+    """Raise `DeniedError` unless the policies of the principal's role allow the action."""
+    request = dataclasses.replace(
+        _blank(principal), action=action, resource=resource, context=_identity_context(principal)
+    )
+    reason = _identity_decision(principal, request, None)
+    if reason is not None:
+        raise DeniedError(
+            f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource} {reason}"
+        )
+
+
+def may_forward_events(*, role_arn: str, bus_arn: str, rule_arn: str) -> None:
+    """
+    Raise `DeniedError` unless a rule may hand events on to a bus: its role trusts EventBridge and may put
+    events there, and a bus of another account lets it in.
+    """
+    facts = {
+        "RoleSessionName": "events",
+        "aws:sourcearn": rule_arn,
+        "aws:sourceaccount": rule_arn.split(":")[4],
+    }
+    may_assume(role_arn, identity.service_principal("events.amazonaws.com"), facts)
+    principal = session_of(role_arn)
+    role_may(principal, "events:PutEvents", bus_arn)
+    context = _identity_context(principal)
+    context |= {"aws:sourcearn": rule_arn, "aws:sourceaccount": rule_arn.split(":")[4]}
+    request = dataclasses.replace(
+        _blank(principal), action="events:PutEvents", resource=bus_arn, context=context
+    )
+    reason = _bus_decision(principal, request)
+    if reason is not None:
+        raise DeniedError(
+            f"User: {principal.arn} is not authorized to perform: events:PutEvents on resource: {bus_arn}"
+            f" {reason}"
+        )
+
+
+def _bus_decision(principal: Principal, request: PolicyRequest) -> str | None:
+    """
+    Return None when the bus that the request names lets the caller in, else the end of AWS's sentence.
+
+    Callers of the bus's own account need no policy, but may be denied by one.
+    """
+    _, _, _, region, account_id, name = request.resource.split(":", 5)
+    bus = events_backends[account_id][region].event_buses.get(name.removeprefix("event-bus/"))
+    document = parsed(bus.policy) if bus is not None else None
+    verdict = Verdict.SILENT if document is None else evaluate(document, request)
+    if verdict is Verdict.DENIED:
+        return "with an explicit deny in a resource-based policy"
+    if account_id == principal.account_id or verdict in (Verdict.ALLOWED, Verdict.ALLOWED_TO_ACCOUNT):
+        return None
+    return "because no resource-based policy allows the events:PutEvents action"
+
+
+def may_read_code(
+    policy: Mapping[str, Any] | None, *, account_id: str, owner: str, bucket: str, key: str
 ) -> None:
     """
-    Raise `DeniedError` unless the policy of another account's bus lets the rule's role (or its account) in.
+    Raise `DeniedError` unless an account may take a function's code from a bucket: whoever creates a
+    function reads it, here the account's CloudFormation.
     """
-    caller = role_arn or f"arn:aws:iam::{rule.account_id}:root"
-    context: dict[str, ContextValue] = {
-        "aws:principalarn": caller,
-        "aws:principalaccount": rule.account_id,
-        "aws:sourcearn": rule.arn,
-        "aws:sourceaccount": rule.account_id,
-    }
-    request = PolicyRequest(
-        action="events:PutEvents",
-        resource=bus_arn,
-        caller_arns=(caller,),
-        caller_account=rule.account_id,
-        context=context,
+    principal = identity.root_of(account_id)
+    context = _identity_context(principal)
+    context |= {"aws:securetransport": "true", "aws:calledvia": ("cloudformation.amazonaws.com",)}
+    context |= {"aws:resourceaccount": owner, "s3:resourceaccount": owner}
+    request = dataclasses.replace(
+        _blank(principal), action="s3:GetObject", resource=f"arn:aws:s3:::{bucket}/{key}", context=context
     )
-    if policy is None or evaluate(policy, request) not in (Verdict.ALLOWED, Verdict.ALLOWED_TO_ACCOUNT):
-        raise DeniedError(f"{caller} is not authorized to perform: events:PutEvents on resource: {bus_arn}")
+    verdict = Verdict.SILENT if policy is None else evaluate(policy, request)
+    foreign = account_id != owner
+    if verdict is Verdict.DENIED or (
+        foreign and verdict not in (Verdict.ALLOWED, Verdict.ALLOWED_TO_ACCOUNT)
+    ):
+        raise DeniedError(
+            f"Your access has been denied by S3, please make sure your request credentials have permission"
+            f" to GetObject for {bucket}/{key}. S3 Error Code: AccessDenied."
+        )
 
 
 def _s3_decision(
@@ -184,7 +260,7 @@ def _s3_decision(
     by_endpoint = (
         None if circumstances.endpoint_policy is None else evaluate(circumstances.endpoint_policy, request)
     )
-    identity_says = _identity_decision(call, principal, request)
+    identity_says = _identity_decision(principal, request, call.access_key_id)
     if identity_says is not None and identity_says.startswith("with an explicit deny"):
         return identity_says
     if by_bucket is Verdict.DENIED:
@@ -208,7 +284,7 @@ def _s3_decision(
     return identity_says
 
 
-def _identity_decision(call: AwsCall, principal: Principal, request: PolicyRequest) -> str | None:
+def _identity_decision(principal: Principal, request: PolicyRequest, access_key_id: str | None) -> str | None:
     """Return None when the caller's own policies allow it, else the end of AWS's sentence."""
     if principal.kind in ("root", "service"):
         return None
@@ -217,7 +293,7 @@ def _identity_decision(call: AwsCall, principal: Principal, request: PolicyReque
     verdicts = [evaluate(document, request) for document in identity.identity_policies(principal)]
     limits = {
         "a permissions boundary": identity.boundary(principal),
-        "a session policy": identity.session_policy(principal, call.access_key_id),
+        "a session policy": identity.session_policy(principal, access_key_id),
     }
     limited = {name: evaluate(document, request) for name, document in limits.items() if document is not None}
     if Verdict.DENIED in verdicts:
@@ -310,6 +386,11 @@ def _identity_context(principal: Principal) -> dict[str, ContextValue]:
             context["aws:principaltype"] = kinds[principal.kind]
             if principal.kind == "user":
                 context["aws:username"] = principal.arn.rsplit("/", 1)[-1]
+            organization_id = organization.organization_id(principal.account_id)
+            if organization_id is not None:
+                path = organization.organization_path(principal.account_id)
+                context["aws:principalorgid"] = organization_id
+                context["aws:principalorgpaths"] = (str(path),)
     return context
 
 

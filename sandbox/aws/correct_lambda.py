@@ -2,8 +2,9 @@
 Functions run.
 
 moto: Docker or a canned answer; layers must exist; CloudFormation drops layers, architectures, tracing and
-the log group.
-AWS: runs the code; a layer may be somebody else's (Powertools' public one); all properties are kept.
+the log group; code is taken from any bucket.
+AWS: runs the code; a layer may be somebody else's (Powertools' public one); all properties are kept; code
+comes from a bucket of the function's own Region that lets the function's account read it.
 """
 
 import base64
@@ -13,10 +14,13 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
+from moto.awslambda.exceptions import InvalidParameterValueException
 from moto.awslambda.models import LambdaFunction
 from moto.awslambda.utils import get_backend
 from moto.core.utils import unix_time_millis
+from moto.s3.models import s3_backends
 
+from sandbox.aws import authorization
 from sandbox.aws.lambda_runtime import FunctionSpec, LambdaRuntime, Outcome
 from sandbox.aws.moto_pin import Corrections
 
@@ -137,13 +141,32 @@ def _with_logging(function: Any, configuration: dict[str, Any]) -> dict[str, Any
     return {**configuration, "LoggingConfig": {"LogFormat": "Text", "LogGroup": function.logs_group_name}}
 
 
-def _spec(name: str, properties: Mapping[str, Any]) -> dict[str, Any]:
+def _require_readable(bucket: str, key: str, *, account_id: str, region: str) -> None:
+    """Refuse code that Lambda could not take."""
+    found = s3_backends.bucket_accounts.get(bucket)
+    if found is None:
+        raise InvalidParameterValueException(f"S3 Error Code: NoSuchBucket. There is no bucket {bucket}.")
+    partition, owner = found
+    model = s3_backends[owner][partition].buckets[bucket]
+    if model.region_name != region:
+        raise InvalidParameterValueException(
+            f"S3 Error Code: PermanentRedirect. The bucket {bucket} is in {model.region_name}, the function"
+            f" in {region}."
+        )
+    authorization.may_read_code(
+        authorization.parsed(model.policy), account_id=account_id, owner=owner, bucket=bucket, key=key
+    )
+
+
+def _spec(name: str, properties: Mapping[str, Any], *, account_id: str, region: str) -> dict[str, Any]:
     if refused := [item for item in REFUSED_PROPERTIES if item in properties]:
         raise NotImplementedError(f"the sandbox runs no function with {', '.join(refused)}")
     code = dict(properties["Code"])
     if "ZipFile" in code:
         text = LambdaFunction._create_zipfile_from_plaintext_code(code["ZipFile"])
         code["ZipFile"] = base64.b64encode(text)
+    if "S3Bucket" in code:
+        _require_readable(str(code["S3Bucket"]), str(code["S3Key"]), account_id=account_id, region=region)
     spec = {key: properties[key] for key in KEPT_PROPERTIES if key in properties}
     for number in ("MemorySize", "Timeout"):
         if number in spec:
@@ -156,7 +179,9 @@ def _create(
     _cls: Any, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_kwargs: Any
 ) -> Any:
     properties = cloudformation_json["Properties"]
-    function = get_backend(account_id, region_name).create_function(_spec(resource_name, properties))
+    function = get_backend(account_id, region_name).create_function(
+        _spec(resource_name, properties, account_id=account_id, region=region_name)
+    )
     _use_log_group(function, properties)
     return function
 

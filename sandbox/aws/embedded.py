@@ -18,6 +18,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.loaders import create_loader
+from moto.cloudformation.utils import get_stack_from_s3_url
 from moto.core.base_backend import BackendDict
 from moto.core.model_instances import reset_model_data
 from moto.events.models import events_backends
@@ -30,8 +31,10 @@ from sandbox.aws import (
     correct_events,
     correct_iam,
     correct_lambda,
+    correct_organizations,
     correct_s3,
     correct_ssm,
+    correct_stack_sets,
     correct_stepfunctions,
 )
 from sandbox.aws.deployment import Deployer
@@ -41,8 +44,10 @@ from sandbox.aws.identity import Credentials, Identities
 from sandbox.aws.lambda_runtime import FunctionSpec, LambdaRuntime
 from sandbox.aws.listener import Listener
 from sandbox.aws.moto_pin import Corrections
+from sandbox.aws.organization import STACK_SETS
 from sandbox.aws.request_log import RequestLog
 from sandbox.aws.sessions import Sessions
+from sandbox.aws.stack_sets import StackSets
 from sandbox.certificates import SandboxCa
 
 LOGGER = logging.getLogger(__name__)
@@ -78,6 +83,40 @@ class Network:
 
     vpc_id: str
     subnet_ids: tuple[str, ...]
+
+
+class Organization:
+    """An organization, and the accounts that join it."""
+
+    def __init__(self, organizations: Any) -> None:
+        self._organizations = organizations
+        self.id: str = organizations.describe_organization()["Organization"]["Id"]
+        self.root_id: str = organizations.list_roots()["Roots"][0]["Id"]
+
+    def add_unit(self, name: str, *, parent_id: str | None = None) -> str:
+        """Make an organizational unit, in the root unless *parent_id* names another; return its id."""
+        made = self._organizations.create_organizational_unit(ParentId=parent_id or self.root_id, Name=name)
+        return str(made["OrganizationalUnit"]["Id"])
+
+    def add_account(self, account_id: str, *, unit_id: str | None = None) -> None:
+        """Let an account join, in the root and then, as people do it, moved into the unit."""
+        with correct_organizations.numbered(account_id):
+            self._organizations.create_account(
+                AccountName=f"account-{account_id}", Email=f"{account_id}@example.com"
+            )
+        if unit_id is not None:
+            self.move_account(account_id, unit_id=unit_id)
+
+    def move_account(self, account_id: str, *, unit_id: str) -> None:
+        """Move an account into another unit, or into the root."""
+        [parent] = self._organizations.list_parents(ChildId=account_id)["Parents"]
+        self._organizations.move_account(
+            AccountId=account_id, SourceParentId=parent["Id"], DestinationParentId=unit_id
+        )
+
+    def remove_account(self, account_id: str) -> None:
+        """Let an account leave."""
+        self._organizations.remove_account_from_organization(AccountId=account_id)
 
 
 class EmbeddedAws:
@@ -179,6 +218,21 @@ class EmbeddedAws:
             session_token=found["SessionToken"],
         )
 
+    def create_organization(self, management: str, *, delegated_administrator: str) -> Organization:
+        """
+        Make an organization that trusts StackSets, with a delegated administrator for them, who may be this
+        AWS's own account.
+        """
+        organizations = self._internal("organizations", account_id=management, region="us-east-1")
+        organizations.create_organization(FeatureSet="ALL")
+        organization = Organization(organizations)
+        organizations.enable_aws_service_access(ServicePrincipal=STACK_SETS)
+        organization.add_account(delegated_administrator)
+        organizations.register_delegated_administrator(
+            AccountId=delegated_administrator, ServicePrincipal=STACK_SETS
+        )
+        return organization
+
     def session(self, credentials: Credentials | None = None, *, region: str | None = None) -> boto3.Session:
         """Return a boto3 session of *credentials* (the administrator's if none are given)."""
         chosen = credentials or self.administrator
@@ -219,9 +273,16 @@ class EmbeddedAws:
             config=own.merge(config) if config else own,
         )
 
-    def create_network(self, site: str, *, cidr: str = "10.20.0.0/16") -> Network:
+    def create_network(
+        self,
+        site: str,
+        *,
+        cidr: str = "10.20.0.0/16",
+        account_id: str | None = None,
+        region: str | None = None,
+    ) -> Network:
         """Make a VPC with two subnets in two zones, all tagged `vbr-privatelink=<site>`."""
-        ec2 = self._internal("ec2")
+        ec2 = self._internal("ec2", account_id=account_id, region=region)
         tags = [{"Key": "vbr-privatelink", "Value": site}, {"Key": "Name", "Value": f"sandbox-{site}"}]
         prefix = ".".join(cidr.split(".")[:2])
 
@@ -248,12 +309,13 @@ class EmbeddedAws:
         *,
         parameters: Mapping[str, str] | None = None,
         account_id: str | None = None,
+        region: str | None = None,
     ) -> dict[str, str]:
         """
         Deploy a synthesized `cdk.out` and return the stack's outputs; raise `DeploymentError` with the
         reason.
         """
-        return self._deployer(account_id).deploy(assembly, stack_name, parameters)
+        return self._deployer(account_id, region).deploy(assembly, stack_name, parameters)
 
     def deploy_template(
         self,
@@ -262,9 +324,12 @@ class EmbeddedAws:
         *,
         parameters: Mapping[str, str] | None = None,
         account_id: str | None = None,
+        region: str | None = None,
     ) -> dict[str, str]:
         """Deploy one template without assets."""
-        return self._deployer(account_id).deploy_template(stack_name, json.dumps(template), parameters)
+        return self._deployer(account_id, region).deploy_template(
+            stack_name, json.dumps(template), parameters
+        )
 
     def fire_schedule(self, rule_name: str, *, event_bus: str = "default") -> None:
         """Let a rule with a schedule fire now, as if its time had come."""
@@ -303,6 +368,9 @@ class EmbeddedAws:
         correct_ssm.apply(corrections, self._delivery.emit)
         correct_endpoints.apply(corrections, pending_seconds=options.pending_seconds)
         correct_cloudformation.apply(corrections, self._delivery.emit)
+        sets = StackSets(_template_behind)
+        correct_stack_sets.apply(corrections, sets)
+        correct_organizations.apply(corrections, sets.account_moved)
         log = RequestLog(self.requests_log)
         self._stack.callback(log.close)
         gateway = Gateway(
@@ -319,6 +387,7 @@ class EmbeddedAws:
         self._stack.callback(self._listener.stop)
         self._stack.callback(self._runtime.stop)
         self._stack.callback(self._delivery.stop)
+        self._stack.callback(sets.stop)
         self._stack.callback(correct_stepfunctions.stop_everything)
         self._bootstrap()
 
@@ -407,13 +476,13 @@ class EmbeddedAws:
         for client in clients:
             client.close()
 
-    def _deployer(self, account_id: str | None) -> Deployer:
-        account = account_id or self.options.account_id
+    def _deployer(self, account_id: str | None, region: str | None) -> Deployer:
+        account, place = account_id or self.options.account_id, region or self.options.region
         return Deployer(
-            s3=self._internal("s3", account_id=account),
-            cloudformation=self._internal("cloudformation", account_id=account),
+            s3=self._internal("s3", account_id=account, region=place),
+            cloudformation=self._internal("cloudformation", account_id=account, region=place),
             account_id=account,
-            region=self.options.region,
+            region=place,
         )
 
     # What the corrections call
@@ -445,6 +514,10 @@ class EmbeddedAws:
             detail=detail,
             resources=[execution.execution_arn],
         )
+
+
+def _template_behind(account_id: str, url: str) -> str:
+    return str(get_stack_from_s3_url(url, account_id=account_id, partition="aws"))
 
 
 def _milliseconds(moment: dt.datetime) -> int:

@@ -5,6 +5,9 @@ groups.
 A delivery happens in the background, as on AWS; one that can't be made goes to the target's dead-letter
 queue and is remembered in `failures`. A state machine is started under the target's role and through the
 front door, so that a role without `states:StartExecution` fails here.
+
+An event that a rule hands on to a bus of another account or Region keeps its envelope: account and Region
+are those of whoever put it first. What came from another account is not handed on to a third.
 """
 
 import datetime as dt
@@ -200,10 +203,18 @@ class EventDelivery:
         region: str,
         name: str,
     ) -> None:
-        bus = events_backends[account_id][region].event_buses[name]
-        if account_id != rule.account_id:
-            document = json.loads(bus.policy) if bus.policy else None
-            authorization.may_put_events(document, role_arn=target.get("RoleArn"), bus_arn=bus.arn, rule=rule)
+        arn = str(target["Arn"])
+        bus = events_backends[account_id][region].event_buses.get(name)
+        if bus is None:
+            raise DeliveryError(f"there is no event bus {arn}")
+        if (account_id, region) != (rule.account_id, rule.region_name):
+            if event["account"] != rule.account_id:
+                raise DeliveryError(f"the event came from {event['account']} and is not handed on to a third")
+            if not target.get("RoleArn"):
+                raise DeliveryError(f"the target {arn} has no role")
+            authorization.may_forward_events(
+                role_arn=str(target["RoleArn"]), bus_arn=bus.arn, rule_arn=rule.arn
+            )
         for other in list(bus.rules.values()):
             self.offer(other, event)
 

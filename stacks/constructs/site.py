@@ -46,9 +46,7 @@ PROBE_KEY = "vbr-privatelink-probe"
 POWERTOOLS_LAYER = "/aws/service/powertools/python/arm64/python3.13/3.37.0"
 
 
-def shared_by_functions(
-    scope: Construct, *, retention: logs.RetentionDays, powertools_layer_arn: str | None = None
-) -> Shared:
+def shared_by_functions(scope: Construct, *, retention: logs.RetentionDays) -> Shared:
     """Make what every function of a stack gets; *scope* holds the layer's reference."""
     return Shared(
         code=lambda_.Code.from_asset(
@@ -60,7 +58,7 @@ def shared_by_functions(
         layer=lambda_.LayerVersion.from_layer_version_arn(
             scope,
             "Powertools",
-            powertools_layer_arn or ssm.StringParameter.value_for_string_parameter(scope, POWERTOOLS_LAYER),
+            ssm.StringParameter.value_for_string_parameter(scope, POWERTOOLS_LAYER),
         ),
         retention=retention,
         name=NAME,
@@ -84,7 +82,6 @@ class Site(Construct):
         log_retention: logs.RetentionDays,
         alert_emails: Sequence[str],
         start_on_deployment: bool,
-        powertools_layer_arn: str | None = None,
         documents: Mapping[str, str] | None = None,
         hub: HubAddress | None = None,
     ) -> None:
@@ -93,7 +90,6 @@ class Site(Construct):
         self._hub = hub
         self._sites = sites
         self._retention = log_retention
-        self._powertools_layer_arn = powertools_layer_arn
         self._table = dynamodb.Table(
             self,
             "Sites",
@@ -135,9 +131,7 @@ class Site(Construct):
         CfnOutput(self, "SitesTable", value=self._table.table_name)
 
     def _steps(self) -> Steps:
-        shared = shared_by_functions(
-            self, retention=self._retention, powertools_layer_arn=self._powertools_layer_arn
-        )
+        shared = shared_by_functions(self, retention=self._retention)
         bucket_arns = [f"arn:{self._stack.partition}:s3:::{name}" for name in self._bucket_names()]
         settings_arns = [self._parameter_arn(settings_parameter(site.site)) for site in self._sites]
         endpoint_arns = [self._parameter_arn(endpoint_parameter(site.site)) for site in self._sites]
