@@ -5,6 +5,7 @@ A document like the others, so that the stack refuses at synth exactly what the 
 at run time, in the same words.
 """
 
+import hashlib
 import ipaddress
 import json
 import re
@@ -135,6 +136,16 @@ class SiteSettings:
                 fields.name("vpc_id"), "is missing; subnet_ids are only read together with it"
             )
         return settings
+
+
+def settings_digest(text: str) -> str:
+    """
+    Return the SHA-256 of the settings parameter's value, in hexadecimal digits.
+
+    The settings decide who is let in, and the parameter may be written by more people than the stack. The
+    stack tells the function that reads it this digest, so that only settings that were deployed count.
+    """
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _bucket(value: object, *, field: str) -> BucketSettings:

@@ -34,7 +34,7 @@ from contract.settings import SiteSettings
 from stacks.asset_stack import asset_bucket_prefix
 from stacks.constructs.fleet import EVENT_BUS, Fleet, requesting_role
 from stacks.constructs.hub_link import HubAddress
-from stacks.constructs.site import NAME, Site
+from stacks.constructs.site import NAME, SettingsDocument, Site
 from stacks.constructs.step_function_lambda import accept_double_dependency
 from stacks.hub_settings import HubSettings
 from stacks.settings import AppSettings
@@ -147,6 +147,7 @@ class SitesOfEachAccount(StackSetStack):
             log_retention=settings.log_retention,
             alert_emails=settings.alert_emails,
             start_on_deployment=settings.start_on_deployment,
+            recovery_accounts=settings.recovery_accounts,
             hub=HubAddress(
                 account_id=settings.account_id,
                 event_bus_arn=(
@@ -158,21 +159,31 @@ class SitesOfEachAccount(StackSetStack):
             ),
         )
 
-    def _document(self, site: SiteSettings) -> str:
-        """The settings of a site as a parameter of the template, so that an account can differ."""
-        parameter = CfnParameter(
-            self,
-            settings_key(site.site),
-            description=f"What the workflow makes of site {site.site}; change it in the hub's settings",
-            default=site.to_json(),
+    def _document(self, site: SiteSettings) -> SettingsDocument:
+        """The settings of a site as parameters of the template, so that an account can differ."""
+        description = f"Settings of site {site.site}, or their SHA-256; change them in the hub's settings"
+        text, digest = (
+            CfnParameter(self, key, description=description, default=value).value_as_string
+            for key, value in _parameters(site).items()
         )
-        return parameter.value_as_string
+        return SettingsDocument(text=text, digest=digest)
+
+
+def _parameters(site: SiteSettings) -> dict[str, str]:
+    """Return the template's parameters of a site: its settings, and their digest."""
+    document = SettingsDocument.of(site)
+    return {settings_key(site.site): document.text, digest_key(site.site): document.digest}
 
 
 def settings_key(site: names.SiteName) -> str:
     """Name the template's parameter of a site; CloudFormation takes letters and digits only."""
     # Sites have no capital letters, so none is taken twice.
     return f"Settings{site.replace('-', 'X')}"
+
+
+def digest_key(site: names.SiteName) -> str:
+    """Name the template's parameter of the digest of a site's settings."""
+    return f"Digest{site.replace('-', 'X')}"
 
 
 def _targets(hub: HubSettings) -> Iterator[StackSetTarget]:
@@ -186,7 +197,7 @@ def _targets(hub: HubSettings) -> Iterator[StackSetTarget]:
     for override in hub.overrides:
         by_region = different.setdefault(override.account_id, {region: {} for region in hub.regions})
         for region in [override.region] if override.region else hub.regions:
-            by_region[region][settings_key(override.site.site)] = override.site.to_json()
+            by_region[region] |= _parameters(override.site)
     yield from _everybody_else(hub, except_for=list(different))
     for account, by_region in different.items():
         alike: dict[str, list[names.Region]] = {}

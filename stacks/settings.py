@@ -38,7 +38,10 @@ _RETENTION = {
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSettings:
     """
-    One account and Region, and the sites in it; `alert_emails` get a mail when a run fails.
+    One account and Region, and the sites in it.
+
+    `alert_emails` get a mail when a run fails; principals of `recovery_accounts` may be granted access for a
+    while, beside those of the account itself.
 
     With a hub, the sites are made in every account and Region that it names, and account and Region are
     the hub's own.
@@ -49,6 +52,7 @@ class AppSettings:
     log_retention: RetentionDays
     alert_emails: tuple[str, ...]
     start_on_deployment: bool
+    recovery_accounts: tuple[names.AccountId, ...]
     sites: tuple[SiteSettings, ...]
     hub: HubSettings | None = None
 
@@ -62,6 +66,7 @@ class AppSettings:
             log_retention=fields.checked("log_retention_days", _retention),
             alert_emails=fields.each("alert_emails", _email, most=10),
             start_on_deployment=fields.boolean("start_on_deployment"),
+            recovery_accounts=fields.each("recovery_accounts", names.account_id, most=10),
             sites=fields.each("sites", _site, least=1, most=20),
             # After the sites: what is read on top of them is valid itself.
             hub=fields.checked("hub", _hub_of(value)) if fields.has("hub") else None,

@@ -24,4 +24,5 @@ class SiteStack(Stack):
             log_retention=settings.log_retention,
             alert_emails=settings.alert_emails,
             start_on_deployment=settings.start_on_deployment,
+            recovery_accounts=settings.recovery_accounts,
         )

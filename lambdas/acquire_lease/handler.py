@@ -7,20 +7,25 @@ from typing import Any
 import boto3
 
 from lambdas.acquire_lease.dynamodb_leases import DynamoDbLeases
-from lambdas.acquire_lease.logic import Order, acquire
+from lambdas.acquire_lease.logic import Order, acquire, require_known_account
 from lambdas.acquire_lease.request import Purpose, ReconcileRequest, reconcile_request
 from lambdas.acquire_lease.stepfunctions_executions import StepFunctionsExecutions
 from lambdas.core.clients import CONFIG
 from lambdas.core.errors import InvalidRequestError
+from lambdas.core.execution import Execution
 from lambdas.core.memory import Access
 from lambdas.core.settings import FunctionSettings
 from lambdas.core.step import Request, parse, step
 
 
 class Settings(FunctionSettings):
-    """`sites` is the table's items' keys that the stack has settings for, separated by commas."""
+    """
+    `sites` is the table's items' keys that the stack has settings for, `recovery_accounts` the accounts
+    beside the site's own whose principals may be granted access; both separated by commas.
+    """
 
     sites: str
+    recovery_accounts: str
     sites_table: str
 
 
@@ -52,13 +57,21 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
             f"site: there are no settings for {request.site}; "
             f"add it to cdk.json or name one of: {settings.sites}"
         )
+    if request.grant is not None:
+        require_known_account(
+            request.grant.principal,
+            own=Execution.from_arn(door.execution).account_id,
+            recovery_accounts=settings.recovery_accounts.split(","),
+        )
     now = datetime.now(UTC)
+    started_at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     attempt = acquire(
         _leases(settings.sites_table),
         _executions(),
         site=request.site,
         execution=door.execution,
         order=_order(request, now),
+        now=started_at,
     )
     return {
         "site": request.site,
@@ -67,7 +80,7 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
         "intent": attempt.intent,
         "repair": request.purpose is not Purpose.CHECK,
         "purpose": request.purpose,
-        "started_at": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "started_at": started_at,
         "memory": attempt.memory.model_dump(mode="json"),
     }
 

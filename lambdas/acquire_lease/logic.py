@@ -7,11 +7,12 @@ only after it has the lease, so it does everything that the newcomer would do. A
 whose execution has ended (aborted and timed-out runs release nothing) is taken over.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from lambdas.core.errors import LeaseHeldError
+from lambdas.core.errors import InvalidRequestError, LeaseHeldError
 from lambdas.core.memory import Access, Memory
 
 
@@ -84,6 +85,9 @@ class Executions(Protocol):
 
 # A site that the stack has settings for and that nobody has released should be there.
 DEFAULT_INTENT = "provisioned"
+# Each takes three statements of the bucket policy: this many fit beside the product's own five into what S3
+# allows, with the longest names and a dozen endpoints, and with usual ones they take half of it.
+MAXIMUM_GRANTS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +105,18 @@ class Attempt:
         return self.memory.intent or DEFAULT_INTENT
 
 
-def acquire(leases: Leases, executions: Executions, *, site: str, execution: str, order: Order) -> Attempt:
-    """Take the lease of *site*, or say that this run isn't needed; raises LeaseHeldError to wait."""
+def acquire(
+    leases: Leases, executions: Executions, *, site: str, execution: str, order: Order, now: str
+) -> Attempt:
+    """
+    Take the lease of *site*, or say that this run isn't needed; raises LeaseHeldError to wait.
+
+    `now` is written like the end of a grant, 2026-01-31T22:00:00Z.
+    """
+    if order.grant is not None:
+        # Read and then written: only who has the lease changes the intent and the grants, and no run takes
+        # and returns it in between.
+        _refuse_grant(order.grant, leases.memory(site), site=site, intent=order.intent, now=now)
     if order.only_pending and not (memory := leases.memory(site)).pending:
         return Attempt(outcome=LeaseOutcome.IDLE, memory=memory)
     answer = leases.take(site, execution=execution, order=order, instead_of=None)
@@ -122,6 +136,35 @@ def acquire(leases: Leases, executions: Executions, *, site: str, execution: str
     if not waiting and not order.checks and not order.only_pending:
         leases.line_up(site, execution=execution, intent=order.intent, instead_of=successor)
     raise LeaseHeldError(site=site, holder=answer.holder)
+
+
+def require_known_account(principal: str, *, own: str, recovery_accounts: Sequence[str]) -> None:
+    """
+    Refuse a grant to an account that nobody has named at deployment.
+
+    Whoever may send an event may ask for a grant; where backups can be read is not theirs to decide.
+    """
+    account = principal.split(":")[4]
+    if account != own and account not in recovery_accounts:
+        raise InvalidRequestError(
+            f"grant.principal: account {account} is neither the site's own nor in recovery_accounts; "
+            "add it there in cdk.json and deploy the stack"
+        )
+
+
+def _refuse_grant(grant: Access, memory: Memory, *, site: str, intent: str | None, now: str) -> None:
+    """Refuse what would have no effect, and what would make the bucket policy grow without end."""
+    if (intent or memory.intent or DEFAULT_INTENT) == "released":
+        raise InvalidRequestError(
+            f"grant: site {site} is released, so no bucket policy of the product keeps anybody out; "
+            "nothing needs to be granted"
+        )
+    others = [one for one in memory.grants if one.principal != grant.principal and one.expires_at > now]
+    if len(others) >= MAXIMUM_GRANTS:
+        raise InvalidRequestError(
+            f"grant: site {site} has {len(others)} grants already, which is the most; "
+            f"the first ends at {min(one.expires_at for one in others)}"
+        )
 
 
 def _is_repeated(order: Order, intent: str | None) -> bool:

@@ -38,7 +38,7 @@ class Grant(Request):
     """One principal may read the backups from anywhere, for a while; `principal` is an exact ARN."""
 
     principal: str = Field(
-        max_length=300, pattern=r"^arn:aws(-[a-z]+)*:iam::[0-9]{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+$"
+        max_length=128, pattern=r"^arn:aws(-[a-z]+)*:iam::[0-9]{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+$"
     )
     hours: int = Field(strict=True, ge=1, le=_LONGEST_GRANT_HOURS)
     reason: str = Field(min_length=1, max_length=200, pattern=r"^[ -~]+$")
@@ -66,6 +66,8 @@ class ReconcileRequest(Request):
     def _fits_together(self) -> Self:
         if self.force and self.intent != "released":
             raise ValueError("force is only for releasing a site; set intent to released")
+        if self.grant and self.intent == "released":
+            raise ValueError("a grant is for a site that is provisioned; leave grant or intent out")
         if self.purpose is not Purpose.RECONCILE and (self.intent or self.grant):
             raise ValueError(
                 f"a run for the purpose {self.purpose} changes nothing; leave intent and grant out"

@@ -8,7 +8,8 @@ What can go wrong in a step, and whether trying again can help.
     │   ├── EndpointPendingError        the interface endpoint is not available yet
     │   ├── GroupInUseError             the security group still belongs to an endpoint that is going away
     │   ├── LeaseHeldError              another run of the same site is at work
-    │   └── LockdownNotEffectiveError   the bucket policy does not keep others out (yet)
+    │   ├── LockdownNotEffectiveError   the bucket policy does not keep others out (yet)
+    │   └── SettingsNotDeployedError    the settings parameter is not what the stack wrote
     └── PermanentError                  Step Functions catches it and stops the run
         ├── AccessDeniedError           the step's role was refused
         ├── AwsRefusedError             AWS refused the call for another reason
@@ -91,6 +92,15 @@ class LockdownNotEffectiveError(TransientError):
     """A write from outside the endpoint was not denied; a fresh policy may need a moment."""
 
     patience = Patience(interval_seconds=1, backoff_rate=2, max_delay_seconds=30, max_attempts=14)
+
+
+class SettingsNotDeployedError(TransientError):
+    """
+    The settings parameter is not what the stack wrote.
+
+    Transient, because a deployment changes the parameter and the function that knows its digest one after
+    the other.
+    """
 
 
 class PermanentError(StepError):

@@ -4,13 +4,13 @@ Turn a site's name into everything the steps need: its settings, its VPC and its
 Nothing is created before this step has accepted all of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from contract import names
-from contract.settings import SiteSettings
-from lambdas.core.errors import InvalidRequestError, NetworkNotFoundError
+from contract.settings import SiteSettings, settings_digest
+from lambdas.core.errors import InvalidRequestError, NetworkNotFoundError, SettingsNotDeployedError
 from lambdas.core.execution import Execution
 from lambdas.core.site import SITE_TAG, Bucket, KnownSite, Site
 
@@ -39,9 +39,16 @@ class Network(Protocol):
     def subnets_tagged(self, key: str, value: str, *, vpc_id: str) -> Sequence[Subnet]: ...
 
 
-def resolve(stored: StoredSettings, network: Network, *, site: names.SiteName, execution: Execution) -> Site:
-    """Read and check the settings of *site*, and find its network."""
-    settings = _settings(stored, site)
+def resolve(
+    stored: StoredSettings,
+    network: Network,
+    *,
+    site: names.SiteName,
+    execution: Execution,
+    digests: Mapping[str, str],
+) -> Site:
+    """Read and check the settings of *site*, and find its network; `digests` say what was deployed."""
+    settings = _settings(stored, site, digests)
     vpc_id = _vpc(network, settings)
     subnets = _subnets(network, settings, vpc_id)
     return Site(
@@ -59,13 +66,21 @@ def resolve(stored: StoredSettings, network: Network, *, site: names.SiteName, e
     )
 
 
-def resolve_for_release(stored: StoredSettings, *, site: names.SiteName, execution: Execution) -> KnownSite:
+def resolve_for_release(
+    stored: StoredSettings, *, site: names.SiteName, execution: Execution, digests: Mapping[str, str]
+) -> KnownSite:
     """Read the settings of a site that is to be released: its network may be gone already."""
-    return _known(_settings(stored, site), execution)
+    return _known(_settings(stored, site, digests), execution)
 
 
-def _settings(stored: StoredSettings, site: names.SiteName) -> SiteSettings:
-    settings = SiteSettings.from_json(stored.read(site))
+def _settings(stored: StoredSettings, site: names.SiteName, digests: Mapping[str, str]) -> SiteSettings:
+    text = stored.read(site)
+    if settings_digest(text) != digests.get(site):
+        raise SettingsNotDeployedError(
+            f"site: the settings parameter of {site} is not what the stack wrote; settings are changed in "
+            "cdk.json and deployed, so deploy the stack again, and look who wrote the parameter"
+        )
+    settings = SiteSettings.from_json(text)
     if settings.site != site:
         raise InvalidRequestError(
             f"site: the settings of {site} speak of {settings.site}; deploy the stack again"

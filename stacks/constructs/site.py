@@ -5,7 +5,9 @@ One construct, so that it sits unchanged in a plain stack and in the stack of a 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from aws_cdk import (
     Acknowledgment,
@@ -28,9 +30,10 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from contract import names
 from contract.parameters import ROOT as PARAMETERS
 from contract.parameters import endpoint_parameter, settings_parameter
-from contract.settings import SiteSettings
+from contract.settings import SiteSettings, settings_digest
 from stacks.constructs.hub_link import HubAddress, HubLink
 from stacks.constructs.reconcile import Reconcile, Steps
 from stacks.constructs.step_function_lambda import Shared, StepFunctionLambda
@@ -65,6 +68,19 @@ def shared_by_functions(scope: Construct, *, retention: logs.RetentionDays) -> S
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsDocument:
+    """A settings parameter's value, and its digest: plain texts, or parameters of the template."""
+
+    text: str
+    digest: str
+
+    @classmethod
+    def of(cls, site: SiteSettings) -> Self:
+        """Return the settings as they are when the template is made."""
+        return cls(text=site.to_json(), digest=settings_digest(site.to_json()))
+
+
 class Site(Construct):
     """
     The workflow, what starts it, and the settings of its sites.
@@ -82,13 +98,16 @@ class Site(Construct):
         log_retention: logs.RetentionDays,
         alert_emails: Sequence[str],
         start_on_deployment: bool,
-        documents: Mapping[str, str] | None = None,
+        recovery_accounts: Sequence[names.AccountId],
+        documents: Mapping[str, SettingsDocument] | None = None,
         hub: HubAddress | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         self._stack = Stack.of(self)
         self._hub = hub
         self._sites = sites
+        self._documents = documents or {site.site: SettingsDocument.of(site) for site in sites}
+        self._recovery_accounts = recovery_accounts
         self._retention = log_retention
         self._table = dynamodb.Table(
             self,
@@ -107,7 +126,7 @@ class Site(Construct):
                 f"Settings-{site.site}",
                 parameter_name=settings_parameter(site.site),
                 description=f"What the workflow makes of site {site.site}; change it in cdk.json",
-                string_value=documents[site.site] if documents else site.to_json(),
+                string_value=self._documents[site.site].text,
             )
         reconcile = Reconcile(
             self,
@@ -152,7 +171,11 @@ class Site(Construct):
                 table.take_leases(self._table),
                 table.see_whether_runs_have_ended(execution_arns),
             ],
-            environment={**sites_table, "SITES": ",".join(site.site for site in self._sites)},
+            environment={
+                **sites_table,
+                "SITES": ",".join(site.site for site in self._sites),
+                "RECOVERY_ACCOUNTS": ",".join(self._recovery_accounts),
+            },
             explained_wildcards=explained(
                 self._stack, [execution_arns], "Runs of this one workflow: each has a name of its own."
             ),
@@ -198,6 +221,12 @@ class Site(Construct):
                     parameters.read_settings(settings_arns),
                     network.look_at_network("ec2:DescribeSubnets", "ec2:DescribeVpcs"),
                 ],
+                # Without it, whoever may write the parameter could let anybody in.
+                environment={
+                    "SETTINGS_DIGESTS": ",".join(
+                        f"{site}={document.digest}" for site, document in self._documents.items()
+                    )
+                },
             ),
             ensure_bucket=ensure_bucket,
             ensure_endpoint=StepFunctionLambda(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from contract.settings import SiteSettings
+from contract.settings import SiteSettings, settings_digest
 from stacks.constructs.hub_link import NEWS, REQUESTS
 from tests.stacks.synthesized import HUB, ROOT, Synthesized, actions, as_text, resources, synthesize
 
@@ -140,6 +140,7 @@ def test_the_settings_are_parameters_that_an_account_can_override(
         (group["DeploymentTargets"]["Accounts"][0], tuple(group["Regions"])): {
             parameter["ParameterKey"]: SiteSettings.from_json(parameter["ParameterValue"])
             for parameter in group.get("ParameterOverrides", [])
+            if parameter["ParameterKey"].startswith("Settings")
         }
         for group in others
     }
@@ -165,6 +166,22 @@ def test_the_settings_are_parameters_that_an_account_can_override(
     assert first.onprem_cidrs == common.onprem_cidrs
     assert overridden["100000000001", ("ap-northeast-1",)] == {}
     assert overridden["100000000001", ("ap-southeast-1",)]["Settingstokyo"].vpc_id == "vpc-0123456789abcdef0"
+
+
+def test_the_digest_goes_wherever_the_settings_go(hub: Synthesized, stack_set: Synthesized) -> None:
+    """An account with settings of its own and the digest of all others would refuse every run."""
+    defaults = {name: one.get("Default") for name, one in document(stack_set)["Parameters"].items()}
+    given = [
+        {one["ParameterKey"]: one["ParameterValue"] for one in group["ParameterOverrides"]}
+        for group in stack_set_of(hub)["StackInstancesGroup"]
+        if group.get("ParameterOverrides")
+    ]
+    variables = stack_set.function("resolve_request")["Environment"]["Variables"]
+
+    assert given
+    for parameters in (defaults, *given):
+        assert parameters["Digesttokyo"] == settings_digest(parameters["Settingstokyo"])
+    assert variables["SETTINGS_DIGESTS"] == {"Fn::Join": ["", ["tokyo=", {"Ref": "Digesttokyo"}]]}
 
 
 def test_no_place_is_named_twice(hub: Synthesized) -> None:

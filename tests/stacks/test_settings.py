@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from contract.errors import ContractError
-from contract.settings import SiteSettings
+from contract.settings import SiteSettings, settings_digest
 from stacks.settings import AppSettings
 from tests.stacks.synthesized import ROOT, Synthesized, synthesize
 
@@ -44,6 +44,36 @@ def test_every_site_is_known_to_the_first_step(synthesized: Synthesized) -> None
     assert variables["SITES"].split(",") == [site["site"] for site in SETTINGS["sites"]]
 
 
+def test_the_function_that_reads_the_settings_knows_what_was_deployed(synthesized: Synthesized) -> None:
+    """Without the digest of each, whoever may write the parameter decides who is let in."""
+    written = {
+        parameter["Name"].split("/")[2]: settings_digest(parameter["Value"])
+        for parameter in synthesized.of_type("AWS::SSM::Parameter").values()
+        if parameter["Name"].endswith("/settings")
+    }
+    variables = synthesized.function("resolve_request")["Environment"]["Variables"]
+
+    assert dict(pair.split("=") for pair in variables["SETTINGS_DIGESTS"].split(",")) == written
+    assert set(written) == {site["site"] for site in SETTINGS["sites"]}
+
+
+def test_the_digests_of_twenty_sites_fit_into_a_functions_environment() -> None:
+    """Lambda allows 4 KB for all variables: a stack that synthesizes must also deploy."""
+    digests = ",".join(f"{'s' * 32}={settings_digest('')}" for _ in range(20))
+
+    assert len(digests) < 4096 - 1024
+
+
+def test_accounts_that_may_be_granted_access_reach_the_first_step(tmp_path: Path) -> None:
+    """It is the one that refuses a grant; without the setting nobody of another account gets one."""
+    settings = {**SETTINGS, "recovery_accounts": ["444455556666", "100000000001"]}
+    done = synthesize(tmp_path / "out", context={"settings": settings})
+    assert done.returncode == 0, done.stderr
+    variables = Synthesized(tmp_path / "out").function("acquire_lease")["Environment"]["Variables"]
+
+    assert variables["RECOVERY_ACCOUNTS"] == "444455556666,100000000001"
+
+
 @pytest.mark.parametrize(
     "field", ["account_id", "region", "log_retention_days", "start_on_deployment", "sites"]
 )
@@ -64,6 +94,8 @@ BAD: list[tuple[object, str]] = [
     ({**SETTINGS, "account_id": 111122223333}, "settings.account_id"),
     ({**SETTINGS, "account_id": "123"}, "settings.account_id"),
     ({**SETTINGS, "region": "tokyo"}, "settings.region"),
+    ({**SETTINGS, "recovery_accounts": "444455556666"}, "settings.recovery_accounts"),
+    ({**SETTINGS, "recovery_accounts": ["*"]}, "settings.recovery_accounts[0]"),
     ({**SETTINGS, "region": "us-iso-east-1"}, "settings.region"),
     ({**SETTINGS, "log_retention_days": 1}, "settings.log_retention_days"),
     ({**SETTINGS, "log_retention_days": "90"}, "settings.log_retention_days"),

@@ -84,7 +84,7 @@ def test_a_run_that_may_not_create_the_bucket_leaves_nothing(workflow: Workflow)
 def test_bad_settings_are_refused_with_the_field_and_the_fix(
     workflow: Workflow, changed: dict[str, object], error: str, words: str
 ) -> None:
-    """Whoever edits the parameter by hand reads what to correct; nothing but the bucket can be there."""
+    """Whoever deploys them reads what to correct; nothing but the bucket can be there."""
     with workflow.settings(**changed):
         run = workflow.run()
 
@@ -264,6 +264,26 @@ def test_drift_of_what_the_product_made_is_repaired(workflow: Workflow) -> None:
     assert all(drift["repaired"] for drift in run.output["end"]["drift"])
     assert [rule["FromPort"] for rule in rules] == [443]
     assert workflow.run().output["end"]["drift"] == []
+
+
+def test_settings_that_nobody_deployed_let_nobody_in(workflow: Workflow) -> None:
+    """
+    A deployment changes parameter and digest one after the other, so the step tries again for a while: a
+    run that finds the right settings in time goes on, and the ones written by hand never count.
+    """
+    deployed = workflow.deployed_settings()
+    mallory = {"policy_administrators": ["arn:aws:iam::111122223333:role/mallory"]}
+    workflow.edit_settings(json.dumps({**json.loads(deployed), **mallory}))
+    run = workflow.start()
+    give_up = time.monotonic() + 60
+    while "SettingsNotDeployedError" not in workflow.history(run):
+        assert time.monotonic() < give_up, "the settings were taken for deployed"
+        time.sleep(0.1)
+    workflow.edit_settings(deployed)
+    ended = workflow.end_of(run)
+
+    assert ended.status == "SUCCEEDED"
+    assert "mallory" not in json.dumps(workflow.policy())
 
 
 def test_the_lease_of_a_stopped_run_is_taken_over(workflow: Workflow) -> None:

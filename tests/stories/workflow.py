@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract.parameters import endpoint_parameter, settings_parameter
+from contract.settings import settings_digest
 from sandbox.running import Sandbox
 
 _PATIENCE_SECONDS = 120.0
@@ -81,16 +82,37 @@ class Workflow:
 
     @contextlib.contextmanager
     def settings(self, **changed: object) -> Iterator[None]:
-        """Let somebody edit the settings parameter by hand, and put it back."""
-        name = settings_parameter(self.sandbox.settings.site)
-        before = self._ssm.get_parameter(Name=name)["Parameter"]["Value"]
-        self._ssm.put_parameter(
-            Name=name, Value=json.dumps({**json.loads(before), **changed}), Overwrite=True
-        )
+        """Change the settings as a deployment would, parameter and digest, and put them back."""
+        before = self.deployed_settings()
+        after = json.dumps({**json.loads(before), **changed})
+        self._deploy(before, after)
         try:
             yield
         finally:
-            self._ssm.put_parameter(Name=name, Value=before, Overwrite=True)
+            self._deploy(after, before)
+
+    def deployed_settings(self) -> str:
+        """The settings parameter's value."""
+        name = settings_parameter(self.sandbox.settings.site)
+        return self._ssm.get_parameter(Name=name)["Parameter"]["Value"]
+
+    def history(self, execution: str) -> str:
+        """What has happened in an execution until now, as text."""
+        return json.dumps(self._states.get_execution_history(executionArn=execution)["events"], default=str)
+
+    def edit_settings(self, text: str) -> None:
+        """Let somebody write the settings parameter by hand."""
+        name = settings_parameter(self.sandbox.settings.site)
+        self._ssm.put_parameter(Name=name, Value=text, Overwrite=True)
+
+    def _deploy(self, old: str, new: str) -> None:
+        functions = self.sandbox.aws.client("lambda")
+        function = "vbr-privatelink-resolve-request"
+        variables = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        name = "SETTINGS_DIGESTS"
+        variables[name] = variables[name].replace(settings_digest(old), settings_digest(new))
+        functions.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+        self.edit_settings(new)
 
     def denied(self, step: str, action: str) -> contextlib.AbstractContextManager[None]:
         """Take a permission away from the role of a step."""

@@ -12,13 +12,24 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from lambdas.acquire_lease.dynamodb_leases import DynamoDbLeases
-from lambdas.acquire_lease.logic import Attempt, LeaseOutcome, Leases, Occupied, Order, Taken, acquire
-from lambdas.core.errors import LeaseHeldError
+from lambdas.acquire_lease.logic import (
+    MAXIMUM_GRANTS,
+    Attempt,
+    LeaseOutcome,
+    Leases,
+    Occupied,
+    Order,
+    Taken,
+    acquire,
+    require_known_account,
+)
+from lambdas.core.errors import InvalidRequestError, LeaseHeldError
 from lambdas.core.memory import Memory
 from tests.unit.conftest import TABLE
 from tests.unit.sites import a_grant
 
 SITE = "tokyo"
+NOW = "2026-01-31T18:00:00Z"
 A, B, C, D = "run-a", "run-b", "run-c", "run-d"
 SUPERSEDED = Attempt(outcome=LeaseOutcome.SUPERSEDED, memory=Memory())
 NOTHING_NEW = Order()
@@ -103,7 +114,7 @@ def _runs() -> Runs:
 
 
 def attempt(leases: Leases, runs: Runs, execution: str, order: Order = NOTHING_NEW) -> Attempt:
-    return acquire(leases, runs, site=SITE, execution=execution, order=order)
+    return acquire(leases, runs, site=SITE, execution=execution, order=order, now=NOW)
 
 
 def waits(leases: Leases, runs: Runs, execution: str, order: Order = NOTHING_NEW) -> LeaseHeldError:
@@ -302,15 +313,24 @@ def test_who_says_something_new_is_never_superseded(
     assert occupied(leases).successor == B
 
 
-@pytest.mark.parametrize("order", [FORCED, Order(intent="released", grant=a_grant())])
-def test_a_release_waits_behind_a_release_when_it_says_more(leases: Leases, runs: Runs, order: Order) -> None:
+def test_a_release_waits_behind_a_release_when_it_says_more(leases: Leases, runs: Runs) -> None:
     """The one that waits is patient with laggards; this one was told not to be."""
     attempt(leases, runs, A)
     waits(leases, runs, B, RELEASE)
 
-    waits(leases, runs, C, order)
+    waits(leases, runs, C, FORCED)
 
     assert attempt(leases, runs, D, RELEASE) == SUPERSEDED
+
+
+def test_a_repeated_request_that_also_grants_waits_behind_its_like(leases: Leases, runs: Runs) -> None:
+    """The one that waits makes the site what both want, and lets nobody in."""
+    attempt(leases, runs, A)
+    waits(leases, runs, B, PROVISION)
+
+    waits(leases, runs, C, Order(intent="provisioned", grant=a_grant()))
+
+    assert attempt(leases, runs, D, PROVISION) == SUPERSEDED
 
 
 @pytest.mark.parametrize("waiting", [GRANT, RELEASE, FORCED])
@@ -411,6 +431,60 @@ def test_a_grant_is_stored_for_each_principal_and_the_last_one_counts(leases: Le
     assert got[-1].intent == "provisioned"
     # Heard with the lease, in one step: a run that is stopped right behind has still been heard.
     assert leases.memory(SITE).grants == (other, longer)
+
+
+def test_a_grant_on_a_released_site_is_refused(leases: Leases, runs: Runs) -> None:
+    """It would be kept without effect, and come into force on the day when the site is wanted again."""
+    attempt(leases, runs, A, RELEASE)
+
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError, match=r"^grant: site tokyo is released, .* be granted$"):
+            attempt(leases, runs, A, GRANT)
+
+    assert leases.memory(SITE).grants == ()
+    # With the request that brings it back, there is something to grant.
+    assert attempt(leases, runs, A, Order(intent="provisioned", grant=a_grant())).memory.grants == (
+        a_grant(),
+    )
+
+
+def test_one_grant_more_than_the_policy_has_room_for_is_refused(leases: Leases, runs: Runs) -> None:
+    """Each takes three statements: without a limit, a run after too many could lock no bucket any more."""
+    for number in range(MAXIMUM_GRANTS):
+        hour = f"2026-01-31T2{number}:00:00Z"
+        attempt(leases, runs, A, Order(grant=a_grant(f"reader-{number}", expires_at=hour)))
+    full = leases.memory(SITE).grants
+
+    for _ in range(2):
+        with pytest.raises(InvalidRequestError, match=r"has 5 grants already.* at 2026-01-31T20:00:00Z$"):
+            attempt(leases, runs, A, Order(grant=a_grant("one-more")))
+
+    assert len(full) == MAXIMUM_GRANTS
+    assert leases.memory(SITE).grants == full
+    # To extend one that is there makes none more.
+    longer = a_grant("reader-0", expires_at="2026-02-02T00:00:00Z")
+    assert longer in attempt(leases, runs, A, Order(grant=longer)).memory.grants
+
+
+def test_grants_that_are_over_take_nobodys_place(leases: Leases, runs: Runs) -> None:
+    """A site whose runs fail keeps them in its item, and that is when somebody must get at the backups."""
+    for number in range(MAXIMUM_GRANTS):
+        attempt(leases, runs, A, Order(grant=a_grant(f"reader-{number}", expires_at=NOW)))
+
+    assert a_grant() in attempt(leases, runs, A, GRANT).memory.grants
+
+
+def test_a_grant_goes_to_the_own_account_or_to_one_that_the_stack_names() -> None:
+    """Whoever may send an event decides that somebody reads, but not in whose account."""
+    own, named, foreign = "111122223333", "444455556666", "100000000001"
+    for account in (own, named):
+        require_known_account(f"arn:aws:iam::{account}:role/r", own=own, recovery_accounts=[named])
+
+    for accounts in ([named], [""]):
+        with pytest.raises(
+            InvalidRequestError, match=rf"^grant\.principal: account {foreign} .*recovery_accounts; add it"
+        ):
+            require_known_account(f"arn:aws:iam::{foreign}:role/r", own=own, recovery_accounts=accounts)
 
 
 def test_a_waiting_grant_changes_nothing_yet(leases: Leases, runs: Runs) -> None:

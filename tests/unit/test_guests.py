@@ -5,11 +5,16 @@ Judged by what the policy does, not by how it is written: each statement is easy
 nearly right is either a hole that stays or a lock that breaks the backups.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from lambdas.acquire_lease.logic import MAXIMUM_GRANTS
+from lambdas.acquire_lease.request import Grant
+from lambdas.attach_bucket_policy.logic import MAXIMUM_BYTES
 from lambdas.attach_bucket_policy.statements import LISTING, READING, Guest, Lockdown, own_statements
 from sandbox.aws.policy import PolicyRequest, Verdict, evaluate, require_bucket_policy
 from tests.unit.sites import ACCOUNT, ENDPOINT_ID
@@ -80,6 +85,29 @@ def verdict(
         },
     )
     return evaluate(policy, request)
+
+
+def test_as_many_guests_as_can_be_granted_fit_into_the_policy() -> None:
+    """A grant that made the policy too large would stop every run of the site until it ends."""
+    longest, many = "arn:aws-us-gov:iam::111122223333:role/".ljust(128, "r"), range(12)
+    administrators = tuple(f"{ADMINISTRATOR}-{'r' * 24}-{number}" for number in many)
+    lockdown = Lockdown(
+        endpoint_ids=tuple(f"vpce-{number:017x}" for number in many),
+        observers=administrators,
+        policy_administrators=administrators,
+        guests=tuple(
+            Guest(principal=f"{longest[:-1]}{number}", expires_at=EXPIRY) for number in range(MAXIMUM_GRANTS)
+        ),
+    )
+    own = own_statements(f"arn:aws-us-gov:s3:::{'b' * 63}", lockdown)
+    policy = json.dumps({"Version": "2012-10-17", "Statement": own}, separators=(",", ":"))
+
+    assert len({guest.principal for guest in lockdown.guests}) == MAXIMUM_GRANTS
+    assert len(policy) <= MAXIMUM_BYTES
+    # And a longer name is refused at the door.
+    assert Grant(principal=longest, hours=1, reason="r")
+    with pytest.raises(ValidationError):
+        Grant(principal=f"{longest}r", hours=1, reason="r")
 
 
 def test_the_policy_is_one_that_s3_takes() -> None:

@@ -20,7 +20,13 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_ec2 import EC2Client
 
 from contract.documents import EndpointDocument
-from lambdas.core.errors import InvalidRequestError, LeaseHeldError, ServersNotBackError
+from contract.settings import settings_digest
+from lambdas.core.errors import (
+    InvalidRequestError,
+    LeaseHeldError,
+    ServersNotBackError,
+    SettingsNotDeployedError,
+)
 from lambdas.core.memory import Memory
 from lambdas.core.site import Site
 from tests.contract.golden_documents import golden
@@ -57,6 +63,8 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SITES", "tokyo,osaka")
     monkeypatch.setenv("SITES_TABLE", TABLE)
     monkeypatch.setenv("TELL_UNCHANGED", "false")
+    monkeypatch.setenv("RECOVERY_ACCOUNTS", "")
+    monkeypatch.setenv("SETTINGS_DIGESTS", "tokyo=,osaka=")
     for role in ("POLICY_ADMINISTRATOR_ROLE", "ENSURE_BUCKET_ROLE"):
         monkeypatch.setenv(role, f"arn:aws:iam::{ACCOUNT}:role/{role.lower()}")
 
@@ -271,6 +279,22 @@ def test_an_event_starts_a_run_with_its_intent(dynamodb: DynamoDBClient) -> None
     assert item["intent"] == {"S": "provisioned"}
 
 
+def test_a_grant_to_an_account_that_was_not_deployed_is_refused(
+    dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An event is enough to ask for one; the table must not know of it."""
+    grant = {"principal": "arn:aws:iam::444455556666:role/reader", "hours": 1, "reason": "recovery test"}
+    request = {"site": "tokyo", "grant": grant}
+    monkeypatch.setenv("RECOVERY_ACCOUNTS", "100000000001,100000000002")
+    with pytest.raises(InvalidRequestError, match=r"^grant\.principal: account 444455556666"):
+        acquire(RUN, request)
+    before = dynamodb.scan(TableName=TABLE)["Items"]
+    monkeypatch.setenv("RECOVERY_ACCOUNTS", "100000000001,444455556666")
+
+    assert before == []
+    assert len(acquire(RUN, request)["memory"]["grants"]) == 1
+
+
 def test_a_site_without_settings_is_refused_before_the_table_is_touched(dynamodb: DynamoDBClient) -> None:
     """A typing error must not make an item that later looks like a site."""
     with pytest.raises(
@@ -281,8 +305,16 @@ def test_a_site_without_settings_is_refused_before_the_table_is_touched(dynamodb
     assert dynamodb.scan(TableName=TABLE)["Items"] == []
 
 
-def test_a_site_is_resolved_from_its_parameter_and_tags() -> None:
-    """What comes out is what the next steps accept at their doors."""
+def test_a_site_is_resolved_from_its_parameter_and_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes out is what the next steps accept at their doors; a parameter edited by hand is refused."""
+    settings = {
+        "schema_version": 1,
+        "site": "tokyo",
+        "onprem_cidrs": ["192.168.0.0/16"],
+        "buckets": [{"name": "backups", "folder": "tokyo", "immutability_days": 0}],
+    }
+    text = json.dumps(settings)
+    monkeypatch.setenv("SETTINGS_DIGESTS", f"osaka=0,tokyo={settings_digest(text)}")
     with mock_aws():
         ec2 = boto3.client("ec2")
         vpc_id = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
@@ -290,24 +322,19 @@ def test_a_site_is_resolved_from_its_parameter_and_tags() -> None:
             "Subnet"
         ]["SubnetId"]
         ec2.create_tags(Resources=[vpc_id, subnet_id], Tags=[{"Key": "vbr-privatelink", "Value": "tokyo"}])
-        boto3.client("ssm").put_parameter(
-            Name="/vbr-privatelink/tokyo/settings",
-            Type="String",
-            Value=json.dumps(
-                {
-                    "schema_version": 1,
-                    "site": "tokyo",
-                    "onprem_cidrs": ["192.168.0.0/16"],
-                    "buckets": [{"name": "backups", "folder": "tokyo", "immutability_days": 0}],
-                }
-            ),
-        )
+        ssm = boto3.client("ssm")
+        ssm.put_parameter(Name="/vbr-privatelink/tokyo/settings", Type="String", Value=text)
 
         request = {"site": "tokyo", "execution": RUN, "intent": "provisioned"}
         answers = [call("resolve_request", request) for _ in range(2)]
         # The network is gone: a release doesn't need it.
         ec2.delete_tags(Resources=[vpc_id, subnet_id], Tags=[{"Key": "vbr-privatelink"}])
         released = call("resolve_request", {**request, "intent": "released"})
+        by_hand = json.dumps({**settings, "additional_endpoint_ids": ["vpce-0fedcba9876543210"]})
+        ssm.put_parameter(Name="/vbr-privatelink/tokyo/settings", Value=by_hand, Overwrite=True)
+        for intent in ("provisioned", "released"):
+            with pytest.raises(SettingsNotDeployedError):
+                call("resolve_request", {**request, "intent": intent})
 
     assert answers[0] == answers[1]
     there = a_site(vpc_id=vpc_id, subnet_ids=(subnet_id,), subnet_zones={subnet_id: f"{REGION}a"})

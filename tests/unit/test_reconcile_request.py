@@ -123,6 +123,7 @@ REFUSED: list[tuple[object, str]] = [
         for purpose in ("check", "pending")
         for also in ({"intent": "provisioned"}, {"intent": "released"}, {"grant": GRANT})
     ),
+    ({"site": "tokyo", "intent": "released", "grant": GRANT}, "request"),
     *(({"site": "tokyo", "intent": "released", "force": yes}, "force") for yes in NO_DECISION),
     ("tokyo", "request"),
     (["tokyo"], "request"),
@@ -190,7 +191,7 @@ BAD_GRANTS: list[tuple[str, object]] = [
     ("principal", "444455556666"),
     ("principal", f"{PRINCIPAL}\n"),
     ("principal", f"{PRINCIPAL}${{aws:username}}"),
-    ("principal", f"arn:aws:iam::444455556666:role/{'r' * 300}"),
+    ("principal", f"arn:aws:iam::444455556666:role/{'r' * 98}"),
     ("principal", [PRINCIPAL]),
     ("principal", None),
     ("hours", 0),

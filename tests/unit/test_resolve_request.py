@@ -13,7 +13,13 @@ from moto import mock_aws
 
 from contract.errors import ContractError
 from contract.names import SiteName
-from lambdas.core.errors import InvalidRequestError, NetworkNotFoundError, StepError
+from contract.settings import settings_digest
+from lambdas.core.errors import (
+    InvalidRequestError,
+    NetworkNotFoundError,
+    SettingsNotDeployedError,
+    StepError,
+)
 from lambdas.core.execution import Execution
 from lambdas.core.site import KnownSite, Site
 from lambdas.resolve_request.ec2_network import Ec2Network
@@ -69,13 +75,19 @@ class StoredText:
         assert site == TOKYO
         return self.text
 
+    def digests(self) -> dict[str, str]:
+        """What the stack that wrote it tells the function."""
+        return {TOKYO: settings_digest(self.text)}
+
 
 def resolved(network: InMemoryNetwork | None = None, **settings: Any) -> Site:
+    stored = StoredText(json.dumps({**MINIMAL, **settings}))
     return resolve(
-        StoredText(json.dumps({**MINIMAL, **settings})),
+        stored,
         network or InMemoryNetwork(),
         site=TOKYO,
         execution=Execution.from_arn(execution("a")),
+        digests=stored.digests(),
     )
 
 
@@ -137,8 +149,9 @@ def test_a_site_to_be_released_is_known_without_its_network() -> None:
     """Its VPC may be gone, or its tags: that must not keep servers from going back."""
     given: dict[str, Any] = {"expected_servers": ["vbr01"], "release_deadline_hours": 72}
 
+    stored = StoredText(json.dumps({**MINIMAL, **given}))
     known = resolve_for_release(
-        StoredText(json.dumps({**MINIMAL, **given})), site=TOKYO, execution=Execution.from_arn(execution("a"))
+        stored, site=TOKYO, execution=Execution.from_arn(execution("a")), digests=stored.digests()
     )
 
     assert type(known) is KnownSite
@@ -150,11 +163,11 @@ def test_a_site_to_be_released_is_known_without_its_network() -> None:
 @pytest.mark.parametrize("settings", [{"site": "osaka"}, {"onprem_cidrs": []}, {"schema_version": 2}])
 def test_a_release_refuses_the_same_settings(settings: dict[str, Any]) -> None:
     """Its buckets' policies are changed: those of another site must not be."""
+    stored = StoredText(json.dumps({**MINIMAL, **settings}))
+
     with pytest.raises((InvalidRequestError, ContractError)):
         resolve_for_release(
-            StoredText(json.dumps({**MINIMAL, **settings})),
-            site=TOKYO,
-            execution=Execution.from_arn(execution("a")),
+            stored, site=TOKYO, execution=Execution.from_arn(execution("a")), digests=stored.digests()
         )
 
 
@@ -231,13 +244,40 @@ def test_a_default_name_that_is_too_long_is_refused() -> None:
     """CreateBucket would say so a step later, in words that don't name the setting."""
     far = Execution.from_arn(execution("a").replace(REGION, f"ap-{'n' * 12}-{'e' * 12}-1"))
 
+    stored = StoredText(json.dumps({**MINIMAL, "bucket_prefix": "p" * 20}))
+
     with pytest.raises(ContractError, match="bucket_prefix"):
-        resolve(
-            StoredText(json.dumps({**MINIMAL, "bucket_prefix": "p" * 20})),
-            InMemoryNetwork(),
-            site=TOKYO,
-            execution=far,
-        )
+        resolve(stored, InMemoryNetwork(), site=TOKYO, execution=far, digests=stored.digests())
+
+
+@pytest.mark.parametrize(
+    "edited",
+    [
+        {"policy_administrators": [f"arn:aws:iam::{ACCOUNT}:role/mallory"]},
+        {"additional_endpoint_ids": ["vpce-0fedcba9876543210"]},
+        {"expected_servers": ["vbr01"]},
+        # The same settings in other words were not deployed either.
+        {"policy_administrators": []},
+    ],
+)
+def test_settings_that_were_not_deployed_are_refused(edited: dict[str, Any]) -> None:
+    """Who may write the parameter and nothing else would let himself into every bucket of the site."""
+    deployed = StoredText(json.dumps(MINIMAL))
+    there = StoredText(json.dumps({**MINIMAL, **edited}))
+    run = Execution.from_arn(execution("a"))
+    message = r"^site: the settings parameter of tokyo is not what the stack wrote; .*cdk\.json and deployed"
+
+    with pytest.raises(SettingsNotDeployedError, match=message):
+        resolve(there, InMemoryNetwork(), site=TOKYO, execution=run, digests=deployed.digests())
+    with pytest.raises(SettingsNotDeployedError, match=message):
+        resolve_for_release(there, site=TOKYO, execution=run, digests=deployed.digests())
+    with pytest.raises(SettingsNotDeployedError, match=message):
+        resolve(there, InMemoryNetwork(), site=TOKYO, execution=run, digests={"osaka": ""})
+
+
+def test_the_digest_is_sha_256() -> None:
+    """Known from FIPS 180-2, appendix B.1: the stack of today must agree with the function of tomorrow."""
+    assert settings_digest("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
 def test_a_bucket_that_is_named_like_the_default_one_is_refused() -> None:
