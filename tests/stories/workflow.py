@@ -94,7 +94,7 @@ class Workflow:
     def deployed_settings(self) -> str:
         """The settings parameter's value."""
         name = settings_parameter(self.sandbox.settings.site)
-        return self._ssm.get_parameter(Name=name)["Parameter"]["Value"]
+        return str(self._ssm.get_parameter(Name=name)["Parameter"]["Value"])
 
     def history(self, execution: str) -> str:
         """What has happened in an execution until now, as text."""
