@@ -1,13 +1,13 @@
 # Everything runs from .venv in this checkout; `make` alone lists the commands.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := contract lambdas stacks onprem_client site_cli sandbox tests
+PACKAGES := contract lambdas stacks onprem_client site_cli sandbox generate tests
 
 # The CDK's runtime warns about Node 20 in eleven lines; the README says which versions work.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
 
-.PHONY: help demo demo-lifecycle test test-long test-windows test-browser check synth sandbox dist lock clean
+.PHONY: help demo demo-lifecycle test test-long test-windows test-browser check synth sandbox generate dist lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -46,6 +46,9 @@ synth: .venv/installed ## synthesize the stack into cdk.out, with cdk-nag
 
 sandbox: .venv/installed ## keep an embedded AWS and a stand-in VBR server running in .sandbox
 	@$(BIN)/python -m sandbox up --state .sandbox
+
+generate: .venv/installed ## write what is made from the code: the settings' schemas, pictures
+	$(BIN)/python -m generate
 
 dist: .venv/installed ## build the client's wheel, and its Windows folder inside wine, into dist
 	@PYTHONPATH=. $(BIN)/python packaging/dist.py

@@ -9,9 +9,11 @@ What is wrong with a document or a name.
 class ContractError(ValueError):
     """A document or a name that breaks the rules; the message names the field and the fix."""
 
-    def __init__(self, field: str, problem: str) -> None:
+    def __init__(self, field: str, problem: str, *, pattern: str | None = None) -> None:
         self.field = field
         self.problem = problem
+        # What the whole value would have to match, for those who describe the rules to an editor.
+        self.pattern = pattern
         super().__init__(f"{field}: {problem}")
 
 

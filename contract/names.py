@@ -50,7 +50,7 @@ def shown(value: object) -> str:
 def matching(pattern: re.Pattern[str], value: object, *, field: str, rule: str) -> str:
     """Check that the whole of *value* matches; *rule* ends the message and says what would be right."""
     if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise ContractError(field, f"{shown(value)} is not valid; {rule}")
+        raise ContractError(field, f"{shown(value)} is not valid; {rule}", pattern=pattern.pattern)
     return value
 
 

@@ -21,6 +21,7 @@ from stacks.hub_settings import HubSettings
 
 # Enough to catch a typing error; whether mail arrives, its confirmation shows.
 _EMAIL = re.compile(r"[!-?A-~]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+_LAYER = re.compile(r"arn:aws(?:-[a-z]+)*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]{1,140}:[0-9]{1,9}")
 # CloudWatch Logs accepts more periods; these are what backup logs are kept for.
 _RETENTION = {
     7: RetentionDays.ONE_WEEK,
@@ -45,6 +46,9 @@ class AppSettings:
 
     With a hub, the sites are made in every account and Region that it names, and account and Region are
     the hub's own.
+
+    `powertools_layer_arn` None means: the version that Powertools publishes under a public parameter, which
+    only the commercial partition is known to have.
     """
 
     account_id: names.AccountId
@@ -53,6 +57,7 @@ class AppSettings:
     alert_emails: tuple[str, ...]
     start_on_deployment: bool
     recovery_accounts: tuple[names.AccountId, ...]
+    powertools_layer_arn: str | None
     sites: tuple[SiteSettings, ...]
     hub: HubSettings | None = None
 
@@ -67,6 +72,9 @@ class AppSettings:
             alert_emails=fields.each("alert_emails", _email, most=10),
             start_on_deployment=fields.boolean("start_on_deployment"),
             recovery_accounts=fields.each("recovery_accounts", names.account_id, most=10),
+            powertools_layer_arn=(
+                fields.checked("powertools_layer_arn", _layer) if fields.has("powertools_layer_arn") else None
+            ),
             sites=fields.each("sites", _site, least=1, most=20),
             # After the sites: what is read on top of them is valid itself.
             hub=fields.checked("hub", _hub_of(value)) if fields.has("hub") else None,
@@ -76,6 +84,7 @@ class AppSettings:
         if len(set(given)) != len(given):
             raise ContractError("settings.sites", "two sites have the same name; rename one")
         _refuse_what_would_not_run(settings)
+        _refuse_an_unknown_layer(settings)
         return settings
 
 
@@ -106,6 +115,32 @@ def _refuse_what_would_not_run(settings: AppSettings) -> None:
                     f"{field}.buckets[{index}].name", f"{names.shown(name)} is named twice; name it once"
                 )
             taken.add(name)
+
+
+def _refuse_an_unknown_layer(settings: AppSettings) -> None:
+    """Powertools' documentation has no public parameters for the other partitions, only ARNs."""
+    partition, arn = names.partition(settings.region), settings.powertools_layer_arn
+    field = "settings.powertools_layer_arn"
+    if settings.hub is not None and (arn is not None or partition != "aws"):
+        raise ContractError(
+            "settings.hub",
+            "is only supported in the commercial partition and without powertools_layer_arn: elsewhere each "
+            "Region needs a layer of its own; write settings for each account and Region instead",
+        )
+    if arn is None:
+        if partition != "aws":
+            raise ContractError(
+                field,
+                f"is missing; in the partition {partition} name a version of the layer "
+                "AWSLambdaPowertoolsPythonV3-python313-arm64: Powertools' installation page lists its ARN",
+            )
+        return
+    if arn.split(":")[1] != partition or arn.split(":")[3] != settings.region:
+        raise ContractError(field, f"is not a layer of {settings.region}; a function takes only its Region's")
+
+
+def _layer(value: object, *, field: str) -> str:
+    return names.matching(_LAYER, value, field=field, rule="give the ARN of one version of the layer")
 
 
 def _site(value: object, *, field: str) -> SiteSettings:

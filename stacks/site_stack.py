@@ -25,4 +25,5 @@ class SiteStack(Stack):
             alert_emails=settings.alert_emails,
             start_on_deployment=settings.start_on_deployment,
             recovery_accounts=settings.recovery_accounts,
+            powertools_layer_arn=settings.powertools_layer_arn,
         )

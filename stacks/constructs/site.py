@@ -49,7 +49,9 @@ PROBE_KEY = "vbr-privatelink-probe"
 POWERTOOLS_LAYER = "/aws/service/powertools/python/arm64/python3.13/3.37.0"
 
 
-def shared_by_functions(scope: Construct, *, retention: logs.RetentionDays) -> Shared:
+def shared_by_functions(
+    scope: Construct, *, retention: logs.RetentionDays, powertools_layer_arn: str | None = None
+) -> Shared:
     """Make what every function of a stack gets; *scope* holds the layer's reference."""
     return Shared(
         code=lambda_.Code.from_asset(
@@ -61,7 +63,7 @@ def shared_by_functions(scope: Construct, *, retention: logs.RetentionDays) -> S
         layer=lambda_.LayerVersion.from_layer_version_arn(
             scope,
             "Powertools",
-            ssm.StringParameter.value_for_string_parameter(scope, POWERTOOLS_LAYER),
+            powertools_layer_arn or ssm.StringParameter.value_for_string_parameter(scope, POWERTOOLS_LAYER),
         ),
         retention=retention,
         name=NAME,
@@ -99,6 +101,7 @@ class Site(Construct):
         alert_emails: Sequence[str],
         start_on_deployment: bool,
         recovery_accounts: Sequence[names.AccountId],
+        powertools_layer_arn: str | None = None,
         documents: Mapping[str, SettingsDocument] | None = None,
         hub: HubAddress | None = None,
     ) -> None:
@@ -109,6 +112,7 @@ class Site(Construct):
         self._documents = documents or {site.site: SettingsDocument.of(site) for site in sites}
         self._recovery_accounts = recovery_accounts
         self._retention = log_retention
+        self._powertools_layer_arn = powertools_layer_arn
         self._table = dynamodb.Table(
             self,
             "Sites",
@@ -150,7 +154,9 @@ class Site(Construct):
         CfnOutput(self, "SitesTable", value=self._table.table_name)
 
     def _steps(self) -> Steps:
-        shared = shared_by_functions(self, retention=self._retention)
+        shared = shared_by_functions(
+            self, retention=self._retention, powertools_layer_arn=self._powertools_layer_arn
+        )
         bucket_arns = [f"arn:{self._stack.partition}:s3:::{name}" for name in self._bucket_names()]
         settings_arns = [self._parameter_arn(settings_parameter(site.site)) for site in self._sites]
         endpoint_arns = [self._parameter_arn(endpoint_parameter(site.site)) for site in self._sites]

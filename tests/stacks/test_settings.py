@@ -97,6 +97,20 @@ BAD: list[tuple[object, str]] = [
     ({**SETTINGS, "recovery_accounts": "444455556666"}, "settings.recovery_accounts"),
     ({**SETTINGS, "recovery_accounts": ["*"]}, "settings.recovery_accounts[0]"),
     ({**SETTINGS, "region": "us-iso-east-1"}, "settings.region"),
+    ({**SETTINGS, "region": "cn-north-1"}, "settings.powertools_layer_arn"),
+    ({**SETTINGS, "powertools_layer_arn": "latest"}, "settings.powertools_layer_arn"),
+    (
+        {**SETTINGS, "powertools_layer_arn": "arn:aws:lambda:us-east-1:111122223333:layer:Powertools:1"},
+        "settings.powertools_layer_arn",
+    ),
+    (
+        {
+            **SETTINGS,
+            "region": "cn-north-1",
+            "powertools_layer_arn": "arn:aws:lambda:cn-north-1:111122223333:layer:Powertools:1",
+        },
+        "settings.powertools_layer_arn",
+    ),
     ({**SETTINGS, "log_retention_days": 1}, "settings.log_retention_days"),
     ({**SETTINGS, "log_retention_days": "90"}, "settings.log_retention_days"),
     ({**SETTINGS, "log_retention_days": True}, "settings.log_retention_days"),
