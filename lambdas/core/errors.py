@@ -21,6 +21,7 @@ What can go wrong in a step, and whether trying again can help.
         ├── LockdownUnprovenError       the proof came out in a way that proves nothing
         ├── NetworkNotFoundError        the VPC or its subnets were not found
         ├── PolicyTooLargeError         the bucket policy would be over S3's limit
+        ├── QuotaReachedError           the account may not have more of something
         └── ServersNotBackError         a released site's servers have not gone back in time
 
 Step Functions matches names, not classes: `retry_rules` lists every name that may be retried, and
@@ -149,6 +150,10 @@ class NetworkNotFoundError(PermanentError):
 
 class PolicyTooLargeError(PermanentError):
     """The bucket policy would be larger than S3 allows."""
+
+
+class QuotaReachedError(PermanentError):
+    """The account may not have more of something; the message names the quota."""
 
 
 class ServersNotBackError(PermanentError):

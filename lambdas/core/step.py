@@ -22,6 +22,7 @@ from lambdas.core.errors import (
     AwsUnavailableError,
     ConcurrentChangeError,
     InvalidRequestError,
+    QuotaReachedError,
     StepError,
 )
 from lambdas.core.observability import logger, metrics, tracer
@@ -47,6 +48,18 @@ _CONCURRENT = {
     "TransactionConflictException",
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
+# Error codes of EC2 and S3 for "no more of these", and what to do; the codes in brackets are Service Quotas'.
+_QUOTAS = {
+    "InsufficientFreeAddressesInSubnet": "a subnet of the site has no free address; tag or name another one",
+    "RulesPerSecurityGroupLimitExceeded": (
+        "name fewer and larger networks in onprem_cidrs, or ask for more rules (vpc, L-0EA8095F)"
+    ),
+    "SecurityGroupLimitExceeded": "ask for more security groups (vpc, L-E79EC296), or remove unused ones",
+    "TooManyBuckets": "ask for more buckets (s3, L-DC2B2D3D), or name an existing one in the settings",
+    "VpcEndpointLimitExceeded": (
+        "ask for more interface endpoints for each VPC (vpc, L-29B6F2EB), or remove unused ones"
+    ),
+}
 
 _SERVER_ERROR = 500
 # The problems that a refusal names: it becomes the cause of an execution, which has a limit.
@@ -146,4 +159,6 @@ def _translated(error: ClientError) -> StepError:
         return AwsUnavailableError(text)
     if code in _DENIED:
         return AccessDeniedError(text)
+    if code in _QUOTAS:
+        return QuotaReachedError(f"{text}; {_QUOTAS[code]}")
     return AwsRefusedError(text)

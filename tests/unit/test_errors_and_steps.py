@@ -25,6 +25,7 @@ from lambdas.core.errors import (
     InvalidRequestError,
     LeaseHeldError,
     PermanentError,
+    QuotaReachedError,
     StepError,
     TransientError,
     retry_rules,
@@ -137,7 +138,16 @@ def client_error(code: str, status: int = 400) -> ClientError:
         (client_error("UnauthorizedOperation", 403), AccessDeniedError),
         (client_error("403", 403), AccessDeniedError),
         (client_error("MalformedPolicy"), AwsRefusedError),
-        (client_error("VpcEndpointLimitExceeded"), AwsRefusedError),
+        *(
+            (client_error(code), QuotaReachedError)
+            for code in (
+                "InsufficientFreeAddressesInSubnet",
+                "RulesPerSecurityGroupLimitExceeded",
+                "SecurityGroupLimitExceeded",
+                "TooManyBuckets",
+                "VpcEndpointLimitExceeded",
+            )
+        ),
         (client_error("NoSuchBucket", 404), AwsRefusedError),
         (EndpointConnectionError(endpoint_url="https://ec2"), AwsUnavailableError),
         (ConnectTimeoutError(endpoint_url="https://ec2"), AwsUnavailableError),
@@ -168,6 +178,15 @@ def test_the_message_of_aws_reaches_the_operator() -> None:
     """Which call, which code, AWS's own words: that is what support asks for first."""
     with pytest.raises(AwsRefusedError, match=r"^SomeCall: MalformedPolicy: words$"), step_errors():
         raise client_error("MalformedPolicy")
+
+
+def test_a_reached_quota_says_which_one_and_what_to_do() -> None:
+    """AWS's own words name neither the quota's code nor the way out."""
+    with (
+        pytest.raises(QuotaReachedError, match=r"^SomeCall: VpcEndpointLimitExceeded: words; ask for more.*"),
+        step_errors(),
+    ):
+        raise client_error("VpcEndpointLimitExceeded")
 
 
 def test_a_bug_stays_a_bug() -> None:
