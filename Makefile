@@ -7,7 +7,7 @@ PACKAGES := contract lambdas stacks onprem_client site_cli sandbox generate test
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
 
-.PHONY: help demo demo-lifecycle test test-long test-windows test-browser check synth sandbox generate dist lock clean
+.PHONY: help site demo demo-lifecycle test test-long test-windows test-browser check synth sandbox generate dist lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -50,6 +50,9 @@ sandbox: .venv/installed ## keep an embedded AWS and a stand-in VBR server runni
 generate: .venv/installed ## write what is made from the code: the settings' schemas, pictures
 	$(BIN)/python -m generate
 
+site: .venv-docs/installed ## build the documentation as a site, into site
+	@NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict --quiet
+
 dist: .venv/installed ## build the client's wheel, and its Windows folder inside wine, into dist
 	@PYTHONPATH=. $(BIN)/python packaging/dist.py
 
@@ -86,4 +89,9 @@ tests/node/node_modules/installed: tests/node/package-lock.json
 .ministack/installed: requirements-ministack.txt .venv/installed
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .ministack
 	@$(BIN)/uv pip install --quiet --python .ministack/bin/python --require-hashes -r requirements-ministack.txt
+	@touch $@
+
+.venv-docs/installed: .venv/installed requirements-docs.txt
+	@$(PYTHON) -m venv .venv-docs
+	@$(BIN)/uv pip install --quiet --python .venv-docs/bin/python --require-hashes -r requirements-docs.txt
 	@touch $@
