@@ -49,6 +49,7 @@ sandbox: .venv/installed ## keep an embedded AWS and a stand-in VBR server runni
 
 generate: .venv/installed ## write what is made from the code: the settings' schemas, pictures
 	$(BIN)/python -m generate
+	$(BIN)/python -m tests.proofs.documents
 
 site: .venv-docs/installed ## build the documentation as a site, into site
 	@NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict --quiet

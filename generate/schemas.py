@@ -35,6 +35,7 @@ Schema = dict[str, Any]
 # What a check demands, where it is no pattern.
 _CHECKS: dict[str, Schema] = {
     "contract.settings._cidr": {"type": "string", "examples": ["192.168.0.0/16"]},
+    "stacks.settings._key_number": {"type": "integer", "minimum": 1, "maximum": stack_settings.LAST_KEY},
     "stacks.settings._email": {"type": "string", "format": "email"},
     "stacks.settings._retention": {"enum": sorted(stack_settings._RETENTION)},
 }

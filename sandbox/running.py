@@ -148,7 +148,7 @@ class Sandbox:
             account_id=names.account_id(self.assembly.account_id),
             region=names.region(self.assembly.region),
         )
-        self.repository_keys = self.aws.create_user(REPOSITORY_USER, _repository_policy(self.bucket))
+        self.repository_keys = self.aws.create_user(REPOSITORY_USER, self._repository_policy())
         self.client_keys = self.aws.create_user(CLIENT_USER, self._client_policy())
         self.vbr = self._stack.enter_context(
             StandInVbr(
@@ -192,6 +192,13 @@ class Sandbox:
                 [f"{arn}{adoption_parameter(site, server)}", f"{arn}{seen_parameter(site, server)}"],
             ),
         )
+
+    def _repository_policy(self) -> dict[str, Any]:
+        """What the product says that VBR's user needs at this site."""
+        policy: dict[str, Any] = json.loads(
+            self._output(f"BackupUser{self.settings.site.replace('-', '')}Policy")
+        )
+        return policy
 
     def _output(self, name: str) -> str:
         # CDK puts the construct's path before the name and a hash behind it.
@@ -276,23 +283,6 @@ class Sandbox:
             )
             + "\n"
         )
-
-
-def _repository_policy(bucket: str) -> dict[str, Any]:
-    """What Veeam asks for an Amazon S3 repository without immutability, and no other bucket."""
-    return _policy(
-        _allow(
-            [
-                "s3:GetBucketLocation",
-                "s3:GetBucketObjectLockConfiguration",
-                "s3:GetBucketVersioning",
-                "s3:ListBucket",
-            ],
-            [f"arn:aws:s3:::{bucket}"],
-        ),
-        _allow(["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"arn:aws:s3:::{bucket}/*"]),
-        _allow(["s3:ListAllMyBuckets"], ["*"]),
-    )
 
 
 def _policy(*statements: dict[str, Any]) -> dict[str, Any]:

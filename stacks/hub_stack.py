@@ -148,6 +148,7 @@ class SitesOfEachAccount(StackSetStack):
             alert_emails=settings.alert_emails,
             start_on_deployment=settings.start_on_deployment,
             recovery_accounts=settings.recovery_accounts,
+            backup_keys=settings.backup_keys(),
             hub=HubAddress(
                 account_id=settings.account_id,
                 event_bus_arn=(

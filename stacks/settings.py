@@ -36,6 +36,24 @@ _RETENTION = {
 }
 
 
+# IAM allows two access keys for each user.
+MAXIMUM_KEYS = 2
+LAST_KEY = 9999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupUserSettings:
+    """
+    The IAM user that VBR works with at one site.
+
+    `keys` are numbers of access keys, each made and deleted with its number: two while VBR moves from one
+    to the next.
+    """
+
+    site: names.SiteName
+    keys: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSettings:
     """
@@ -49,6 +67,7 @@ class AppSettings:
 
     `powertools_layer_arn` None means: the version that Powertools publishes under a public parameter, which
     only the commercial partition is known to have.
+    Sites without an entry in `backup_users` have an IAM user of somebody else's making.
     """
 
     account_id: names.AccountId
@@ -59,6 +78,7 @@ class AppSettings:
     recovery_accounts: tuple[names.AccountId, ...]
     powertools_layer_arn: str | None
     sites: tuple[SiteSettings, ...]
+    backup_users: tuple[BackupUserSettings, ...]
     hub: HubSettings | None = None
 
     @classmethod
@@ -76,6 +96,7 @@ class AppSettings:
                 fields.checked("powertools_layer_arn", _layer) if fields.has("powertools_layer_arn") else None
             ),
             sites=fields.each("sites", _site, least=1, most=20),
+            backup_users=fields.each("backup_users", _backup_user, most=20),
             # After the sites: what is read on top of them is valid itself.
             hub=fields.checked("hub", _hub_of(value)) if fields.has("hub") else None,
         )
@@ -85,7 +106,12 @@ class AppSettings:
             raise ContractError("settings.sites", "two sites have the same name; rename one")
         _refuse_what_would_not_run(settings)
         _refuse_an_unknown_layer(settings)
+        _refuse_users_of_no_site(settings)
         return settings
+
+    def backup_keys(self) -> dict[str, tuple[int, ...]]:
+        """Return the numbers of the access keys, by site."""
+        return {user.site: user.keys for user in self.backup_users}
 
 
 def _refuse_what_would_not_run(settings: AppSettings) -> None:
@@ -141,6 +167,35 @@ def _refuse_an_unknown_layer(settings: AppSettings) -> None:
 
 def _layer(value: object, *, field: str) -> str:
     return names.matching(_LAYER, value, field=field, rule="give the ARN of one version of the layer")
+
+
+def _refuse_users_of_no_site(settings: AppSettings) -> None:
+    sites, taken = {site.site for site in settings.sites}, set[str]()
+    for number, user in enumerate(settings.backup_users):
+        field = f"settings.backup_users[{number}].site"
+        if user.site not in sites:
+            raise ContractError(field, f"there is no site {names.shown(user.site)}; name one of the sites")
+        if user.site in taken:
+            raise ContractError(field, f"{names.shown(user.site)} is named twice; give its keys in one entry")
+        taken.add(user.site)
+
+
+def _backup_user(value: object, *, field: str) -> BackupUserSettings:
+    fields = Fields(value, where=field)
+    user = BackupUserSettings(
+        site=fields.checked("site", names.site_name),
+        keys=fields.each("keys", _key_number, least=1, most=MAXIMUM_KEYS),
+    )
+    fields.finish()
+    if len(set(user.keys)) != len(user.keys):
+        raise ContractError(f"{field}.keys", "holds the same number twice; give a new key a new number")
+    return user
+
+
+def _key_number(value: object, *, field: str) -> int:
+    if type(value) is not int or not 1 <= value <= LAST_KEY:
+        raise ContractError(field, f"{names.shown(value)} is not a whole number from 1 to {LAST_KEY}")
+    return value
 
 
 def _site(value: object, *, field: str) -> SiteSettings:

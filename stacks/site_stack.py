@@ -26,4 +26,5 @@ class SiteStack(Stack):
             start_on_deployment=settings.start_on_deployment,
             recovery_accounts=settings.recovery_accounts,
             powertools_layer_arn=settings.powertools_layer_arn,
+            backup_keys=settings.backup_keys(),
         )

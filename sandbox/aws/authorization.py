@@ -13,6 +13,7 @@ any other one doesn't.
 """
 
 import dataclasses
+import datetime as dt
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -49,6 +50,7 @@ class Circumstances:
     bucket_policy: Mapping[str, Any] | None = None
     resource_tags: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
     """Tags of the resources that exist, by ARN."""
+    now: dt.datetime = dataclasses.field(default_factory=lambda: dt.datetime.now(dt.UTC))
 
 
 def authorize(call: AwsCall, principal: Principal, circumstances: Circumstances) -> None:
@@ -343,6 +345,7 @@ def _request(
     context = _identity_context(principal)
     context["aws:securetransport"] = "true" if circumstances.secure else "false"
     context["aws:requestedregion"] = call.region
+    context["aws:currenttime"] = circumstances.now.isoformat()
     context["aws:sourceip"] = "127.0.0.1"
     if circumstances.endpoint_id:
         context["aws:sourcevpce"] = circumstances.endpoint_id

@@ -16,6 +16,7 @@ from moto.core.common_models import CloudFormationModel
 from moto.events.models import events_backends
 from moto.s3.models import s3_backends
 from moto.scheduler.models import scheduler_backends
+from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
@@ -212,6 +213,40 @@ class Schedule(Resource, CloudFormationModel):
         return f"arn:aws:scheduler:{self.region}:{self.account_id}:schedule/{group}/{self.name}"
 
 
+class Secret(Resource, CloudFormationModel):
+    """A secret whose text the template gives, by reference; AWS could also make one up."""
+
+    TYPE = "AWS::SecretsManager::Secret"
+    NAME = "Name"
+
+    def put(self) -> None:
+        backend = secretsmanager_backends[self.account_id][self.region]
+        text, description = self.properties["SecretString"], self.properties.get("Description")
+        if self.name in backend.secrets:
+            backend.update_secret(self.name, secret_string=text, description=description)
+        else:
+            backend.create_secret(
+                self.name,
+                secret_string=text,
+                secret_binary=None,
+                description=description,
+                tags=None,
+                kms_key_id=self.properties.get("KmsKeyId"),
+                client_request_token=None,
+                replica_regions=[],
+                force_overwrite=False,
+            )
+        self._arn = str(backend.secrets[self.name].arn)
+
+    def remove(self) -> None:
+        backend = secretsmanager_backends[self.account_id][self.region]
+        backend.delete_secret(self._arn, recovery_window_in_days=30, force_delete_without_recovery=False)
+
+    @property
+    def physical_resource_id(self) -> str:
+        return self._arn
+
+
 class Alarm(Resource, CloudFormationModel):
     TYPE = "AWS::CloudWatch::Alarm"
     NAME = "AlarmName"
@@ -283,6 +318,7 @@ TYPES = (
     EventBusPolicy,
     QueuePolicy,
     Schedule,
+    Secret,
     Subscription,
     TopicPolicy,
 )

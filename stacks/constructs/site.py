@@ -33,7 +33,8 @@ from constructs import Construct
 from contract import names
 from contract.parameters import ROOT as PARAMETERS
 from contract.parameters import endpoint_parameter, settings_parameter
-from contract.settings import SiteSettings, settings_digest
+from contract.settings import BucketSettings, SiteSettings, settings_digest
+from stacks.constructs.backup_user import BackupUser
 from stacks.constructs.hub_link import HubAddress, HubLink
 from stacks.constructs.reconcile import Reconcile, Steps
 from stacks.constructs.step_function_lambda import Shared, StepFunctionLambda
@@ -87,6 +88,7 @@ class Site(Construct):
     """
     The workflow, what starts it, and the settings of its sites.
 
+    `backup_keys` are the numbers of the access keys of VBR's user, by site; a site without has no user.
     `documents` are the settings parameters by site, where they aren't the same in every account; with a
     `hub`, the sites tell it how they are, and it may start them.
     """
@@ -101,6 +103,7 @@ class Site(Construct):
         alert_emails: Sequence[str],
         start_on_deployment: bool,
         recovery_accounts: Sequence[names.AccountId],
+        backup_keys: Mapping[str, Sequence[int]],
         powertools_layer_arn: str | None = None,
         documents: Mapping[str, SettingsDocument] | None = None,
         hub: HubAddress | None = None,
@@ -150,6 +153,17 @@ class Site(Construct):
         self.state_machine = reconcile.state_machine
         self._start_by_events(on_deployment=start_on_deployment)
         self._tell_of_failures(alert_emails)
+        for site in sites:
+            BackupUser(
+                self,
+                f"BackupUser-{site.site}",
+                site=site.site,
+                bucket_arns=self._bucket_arns(site.buckets, site),
+                immutable_bucket_arns=self._bucket_arns(
+                    [bucket for bucket in site.buckets if bucket.immutability_days], site
+                ),
+                keys=backup_keys.get(site.site, ()),
+            )
         CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
         CfnOutput(self, "SitesTable", value=self._table.table_name)
 
@@ -157,7 +171,7 @@ class Site(Construct):
         shared = shared_by_functions(
             self, retention=self._retention, powertools_layer_arn=self._powertools_layer_arn
         )
-        bucket_arns = [f"arn:{self._stack.partition}:s3:::{name}" for name in self._bucket_names()]
+        bucket_arns = [arn for site in self._sites for arn in self._bucket_arns(site.buckets, site)]
         settings_arns = [self._parameter_arn(settings_parameter(site.site)) for site in self._sites]
         endpoint_arns = [self._parameter_arn(endpoint_parameter(site.site)) for site in self._sites]
         sites_table = {"SITES_TABLE": self._table.table_name}
@@ -329,12 +343,9 @@ class Site(Construct):
             ),
         )
 
-    def _bucket_names(self) -> list[str]:
-        return [
-            bucket.name or f"{site.bucket_prefix}-{site.site}-{self._stack.account}-{self._stack.region}"
-            for site in self._sites
-            for bucket in site.buckets
-        ]
+    def _bucket_arns(self, buckets: Sequence[BucketSettings], site: SiteSettings) -> list[str]:
+        default = f"{site.bucket_prefix}-{site.site}-{self._stack.account}-{self._stack.region}"
+        return [f"arn:{self._stack.partition}:s3:::{bucket.name or default}" for bucket in buckets]
 
     def _site_parameter_arns(self) -> list[str]:
         """Of GetParametersByPath, the path itself is authorised, with or without its end."""

@@ -71,10 +71,16 @@ class Synthesized:
         resources: dict[str, Any] = json.loads(self.template_file.read_text())["Resources"]
         return resources
 
+    @cached_property
+    def outputs(self) -> dict[str, str]:
+        """The values of the outputs as text, by logical id, with references in angle brackets."""
+        given: dict[str, Any] = json.loads(self.template_file.read_text())["Outputs"]
+        return {name: as_text(output["Value"]) for name, output in given.items()}
+
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """Return the properties of every resource of a type; none at all is an error."""
         found = {
-            name: resource["Properties"]
+            name: resource.get("Properties", {})
             for name, resource in self.resources.items()
             if resource["Type"] == kind
         }

@@ -215,3 +215,22 @@ def test_a_bad_setting_fails_synth_with_one_sentence(tmp_path: Path) -> None:
         "name the on-premises networks\n"
     )
     assert list((tmp_path / "cdk.out").glob("*.template.json")) == []
+
+
+@pytest.mark.parametrize(
+    ("users", "message"),
+    [
+        ([{"site": "osaka", "keys": [1]}], r"\[0\].site: there is no site 'osaka'; name one of the sites"),
+        ([{"site": "tokyo", "keys": [1]}] * 2, r"\[1\].site: 'tokyo' is named twice"),
+        ([{"site": "tokyo", "keys": [1, 1]}], r"\[0\].keys: holds the same number twice"),
+        ([{"site": "tokyo", "keys": [1, 2, 3]}], r"\[0\].keys: is not a list of 1 to 2 items"),
+        ([{"site": "tokyo", "keys": []}], r"\[0\].keys: is not a list of 1 to 2 items"),
+        ([{"site": "tokyo", "keys": [True]}], r"\[0\].keys\[0\]: True is not a whole number"),
+        ([{"site": "tokyo", "keys": [1], "name": "x"}], r"\[0\].name: is not a known field"),
+        ([{"site": "tokyo"}], r"\[0\].keys: is missing"),
+    ],
+)
+def test_a_backup_user_that_can_not_be_made_is_refused(users: object, message: str) -> None:
+    """IAM would refuse a third key in the middle of a deployment."""
+    with pytest.raises(ContractError, match=f"^settings.backup_users{message}"):
+        AppSettings.from_context({**SETTINGS, "backup_users": users})

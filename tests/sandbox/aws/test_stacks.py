@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.aws import DeploymentError, EmbeddedAws
+from sandbox.aws import Credentials, DeploymentError, EmbeddedAws
 from sandbox.aws.deployment import zipped
 from sandbox.aws.testing import finished
 from tests.sandbox.aws.templates import function, machine, stack
@@ -222,6 +222,55 @@ def test_every_type_is_made_changed_and_removed(aws: EmbeddedAws) -> None:
     aws.client("cloudformation").delete_stack(StackName="all")
     with pytest.raises(ClientError, match="ParameterNotFound"):
         aws.client("ssm").get_parameter(Name="/of/the/stack")
+
+
+def user_with_keys(*numbers: int) -> dict[str, Any]:
+    """A user, and each key in a secret of its own."""
+    resources: dict[str, Any] = {"User": {"Type": "AWS::IAM::User"}}
+    for number in numbers:
+        key = f"Key{number}"
+        resources[key] = {"Type": "AWS::IAM::AccessKey", "Properties": {"UserName": {"Ref": "User"}}}
+        resources[f"Secret{number}"] = {
+            "Type": "AWS::SecretsManager::Secret",
+            "Properties": {
+                "SecretString": {"Fn::Join": [" ", [{"Ref": key}, {"Fn::GetAtt": [key, "SecretAccessKey"]}]]}
+            },
+        }
+    outputs = {f"Arn{number}": {"Value": {"Ref": f"Secret{number}"}} for number in numbers}
+    return {"Resources": resources, "Outputs": outputs}
+
+
+def test_a_key_goes_into_a_secret_and_is_exchanged_without_a_gap(aws: EmbeddedAws) -> None:
+    """Two keys work side by side until the older one leaves the template."""
+
+    def keys(outputs: dict[str, str]) -> dict[str, Credentials]:
+        client = aws.client("secretsmanager")
+        found = {}
+        for name, arn in outputs.items():
+            key, secret = client.get_secret_value(SecretId=arn)["SecretString"].split(" ")
+            found[name] = Credentials(access_key_id=key, secret_access_key=secret)
+        return found
+
+    def works(key: Credentials) -> bool:
+        try:
+            aws.client("sts", key).get_caller_identity()
+        except ClientError:
+            return False
+        return True
+
+    first = keys(aws.deploy_template("keys", user_with_keys(1)))
+    both = keys(aws.deploy_template("keys", user_with_keys(1, 2)))
+    beside = [works(key) for key in both.values()]
+    second = keys(aws.deploy_template("keys", user_with_keys(2)))
+
+    assert set(both) == {"Arn1", "Arn2"}
+    assert both["Arn1"] == first["Arn1"]
+    assert both["Arn2"] == second["Arn2"]
+    assert beside == [True, True]
+    assert works(second["Arn2"])
+    assert not works(first["Arn1"])
+    aws.client("cloudformation").delete_stack(StackName="keys")
+    assert not works(second["Arn2"])
 
 
 def test_an_unknown_type_is_refused_by_name_before_anything_is_made(aws: EmbeddedAws) -> None:
