@@ -1,5 +1,5 @@
 """
-The frame around every step: the door (parse), the logger, tracer and metrics, and the one place where
+The frame around every step: the door (parse), the logger and metrics, and the one place where
 errors of AWS and of the contract become errors that Step Functions can match by name.
 """
 
@@ -25,7 +25,7 @@ from lambdas.core.errors import (
     QuotaReachedError,
     StepError,
 )
-from lambdas.core.observability import logger, metrics, tracer
+from lambdas.core.observability import logger, metrics
 
 _UNAVAILABLE = {
     "InternalError",
@@ -111,7 +111,6 @@ def step(
     that a site that is repaired every day is noticed.
     """
 
-    @tracer.capture_lambda_handler(capture_response=False)
     @metrics.log_metrics
     @functools.wraps(function)
     def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:

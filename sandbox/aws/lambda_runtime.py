@@ -506,7 +506,6 @@ class LambdaRuntime:
         return {
             **_common_environment(),
             "PYTHONPATH": str(folder),
-            "POWERTOOLS_TRACE_DISABLED": "1",
             **dict(spec.environment),
             "AWS_REGION": spec.region,
             "AWS_DEFAULT_REGION": spec.region,
