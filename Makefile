@@ -1,13 +1,13 @@
 # Everything runs from .venv in this checkout; `make` alone lists the commands.
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := contract lambdas stacks onprem_client site_cli sandbox generate tests
+PACKAGES := contract lambdas stacks onprem_client site_cli sandbox generate bench tests
 
 # The CDK's runtime warns about Node 20 in eleven lines; the README says which versions work.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
 
-.PHONY: help site demo demo-lifecycle test test-long test-windows test-browser check synth sandbox generate dist lock clean
+.PHONY: help site demo demo-lifecycle test test-long test-windows test-browser check synth sandbox generate bench dist lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -54,6 +54,9 @@ generate: .venv/installed ## write what is made from the code: the settings' sch
 site: .venv-docs/installed ## build the documentation as a site, into site
 	@NO_MKDOCS_2_WARNING=true .venv-docs/bin/mkdocs build --strict --quiet
 
+bench: .venv/installed .bench/installed ## measure the product against what people would use instead
+	@$(BIN)/python -m bench
+
 dist: .venv/installed ## build the client's wheel, and its Windows folder inside wine, into dist
 	@PYTHONPATH=. $(BIN)/python packaging/dist.py
 
@@ -64,13 +67,15 @@ lock: .venv/installed ## lock the dependencies again after a change of requireme
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-uv.in -o requirements-uv.txt
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 \
 	  requirements-ministack.in -o requirements-ministack.txt
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 \
+	  requirements-bench.in -o requirements-bench.txt
 	$(BIN)/uv pip compile -q --generate-hashes --python-platform windows --python-version 3.11 \
 	  requirements-windows.in -c requirements-dev.txt -o requirements-windows.txt
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-docs.in \
 	  -o requirements-docs.txt
 
 clean: ## remove everything that the other commands made
-	rm -rf .venv .ministack cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .ministack .bench cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/installed: requirements-dev.txt requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -95,4 +100,9 @@ tests/node/node_modules/installed: tests/node/package-lock.json
 .venv-docs/installed: .venv/installed requirements-docs.txt
 	@$(PYTHON) -m venv .venv-docs
 	@$(BIN)/uv pip install --quiet --python .venv-docs/bin/python --require-hashes -r requirements-docs.txt
+	@touch $@
+
+.bench/installed: requirements-bench.txt .venv/installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .bench
+	@$(BIN)/uv pip install --quiet --python .bench/bin/python --require-hashes -r requirements-bench.txt
 	@touch $@

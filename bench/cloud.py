@@ -140,15 +140,15 @@ class Cloud:
             "region": self._sandbox.assembly.region,
             "ansible_python_interpreter": str(TOOLS / "python"),
         }
-        return self._spent(
-            TOOLS / "ansible-playbook", "-e", json.dumps(variables), RIVALS / "provision.yml"
-        )
+        return self._spent(TOOLS / "ansible-playbook", "-e", json.dumps(variables), RIVALS / "provision.yml")
 
     def counted(self, site: str) -> Counted:
         """Run the workflow for a site and count what it asked for; waiting for the endpoint is apart."""
         before = len(self._sandbox.aws.requests())
         self.workflow(site)
-        calls = [call for call in self._sandbox.aws.requests()[before:] if call["source"].startswith("lambda:")]
+        calls = [
+            call for call in self._sandbox.aws.requests()[before:] if call["source"].startswith("lambda:")
+        ]
         counts = Counter(f"{call['service']}:{call['action']}" for call in calls)
         looks = sum(call["source"] == "lambda:vbr-privatelink-check-endpoint" for call in calls)
         # The first look at the endpoint and the one at its interfaces are work; the others are AWS's minutes.
@@ -181,7 +181,9 @@ def _make_networks(aws: EmbeddedAws, rounds: int) -> None:
     ec2 = aws.client("ec2")
     for kind, name in enumerate(("boto3", "cli", "ansible")):
         for number in range(rounds):
-            network = aws.create_network(f"rival-{name}-{number}", cidr=f"10.{100 + 20 * kind + number}.0.0/16")
+            network = aws.create_network(
+                f"rival-{name}-{number}", cidr=f"10.{100 + 20 * kind + number}.0.0/16"
+            )
             if name != "ansible":
                 continue
             # Ansible's module can't switch private DNS off; on, S3 asks for this.

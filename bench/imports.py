@@ -54,12 +54,14 @@ def measure(folder: Path, assembly: Path, *, rounds: int = ROUNDS) -> list[Row]:
         clients = _clients(module, environment, folder)
         taken = interleaved(
             {
-                "ours": lambda _number, module=module, environment=environment: process(
-                    [sys.executable, "-c", OURS, module], environment=environment, folder=folder
-                ).wall,
-                "bare": lambda _number, clients=clients, environment=environment: process(
-                    [sys.executable, "-c", BARE, *clients], environment=environment, folder=folder
-                ).wall,
+                "ours": lambda _number, module=module, environment=environment: (
+                    process([sys.executable, "-c", OURS, module], environment=environment, folder=folder).wall
+                ),
+                "bare": lambda _number, clients=clients, environment=environment: (
+                    process(
+                        [sys.executable, "-c", BARE, *clients], environment=environment, folder=folder
+                    ).wall
+                ),
             },
             rounds=rounds,
         )
@@ -79,7 +81,7 @@ def measure(folder: Path, assembly: Path, *, rounds: int = ROUNDS) -> list[Row]:
         Row(
             what=f"cold start, the slowest against its own ({worst[1].split('.')[1]})",
             against="its clients, Logger and a model, bare",
-            unit="×",
+            unit="ratio",
             ours=worst[0],
             theirs=None,
             limit=1.15,
@@ -119,7 +121,6 @@ def _environment(variables: dict[str, str]) -> dict[str, str]:
         "AWS_DEFAULT_REGION": "ap-northeast-1",
         "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "none",
-        "POWERTOOLS_TRACE_DISABLED": "1",
         **variables,
     }
 
@@ -135,7 +136,7 @@ def _package(assembly: Path) -> Row:
     [size] = sizes.values()
     return Row(
         what="the functions' package, one for all",
-        against="–",
+        against="",
         unit="KB",
         ours=size / 1000,
         theirs=None,

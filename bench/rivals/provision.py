@@ -22,7 +22,9 @@ def main(site: str, bucket: str, cidr: str) -> None:
     tagged = [{"Name": "tag:vbr-privatelink", "Values": [site]}]
     vpc = ec2.describe_vpcs(Filters=tagged)["Vpcs"][0]["VpcId"]
     of_vpc = [{"Name": "vpc-id", "Values": [vpc]}]
-    subnets = {each["AvailabilityZone"]: each["SubnetId"] for each in ec2.describe_subnets(Filters=of_vpc)["Subnets"]}
+    subnets = {
+        each["AvailabilityZone"]: each["SubnetId"] for each in ec2.describe_subnets(Filters=of_vpc)["Subnets"]
+    }
 
     try:
         s3.head_bucket(Bucket=bucket)
@@ -42,14 +44,20 @@ def main(site: str, bucket: str, cidr: str) -> None:
             },
         )
 
-    found = ec2.describe_vpc_endpoints(Filters=[*of_vpc, {"Name": "vpc-endpoint-type", "Values": ["Interface"]}])
+    found = ec2.describe_vpc_endpoints(
+        Filters=[*of_vpc, {"Name": "vpc-endpoint-type", "Values": ["Interface"]}]
+    )
     if found["VpcEndpoints"]:
         endpoint = found["VpcEndpoints"][0]
     else:
-        group = ec2.create_security_group(GroupName=f"{site}-s3", Description="S3 endpoint", VpcId=vpc)["GroupId"]
+        group = ec2.create_security_group(GroupName=f"{site}-s3", Description="S3 endpoint", VpcId=vpc)[
+            "GroupId"
+        ]
         ec2.authorize_security_group_ingress(
             GroupId=group,
-            IpPermissions=[{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": cidr}]}],
+            IpPermissions=[
+                {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": cidr}]}
+            ],
         )
         endpoint = ec2.create_vpc_endpoint(
             VpcEndpointType="Interface",
@@ -105,7 +113,8 @@ def main(site: str, bucket: str, cidr: str) -> None:
             Bucket=bucket, Key="probe", Body=b"", IfMatch='"0"'
         )
     except ClientError as error:
-        assert DENIED in str(error), error
+        if DENIED not in str(error):
+            raise
     else:
         raise SystemExit("the bucket is open")
 
@@ -116,7 +125,9 @@ def main(site: str, bucket: str, cidr: str) -> None:
         "endpoint_host": name.replace("*", "bucket", 1),
         "endpoint_addresses": addresses,
     }
-    ssm.put_parameter(Name=f"/rivals/{site}/endpoint", Value=json.dumps(document), Type="String", Overwrite=True)
+    ssm.put_parameter(
+        Name=f"/rivals/{site}/endpoint", Value=json.dumps(document), Type="String", Overwrite=True
+    )
 
 
 if __name__ == "__main__":
