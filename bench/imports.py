@@ -8,8 +8,9 @@ import json
 import os
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.measure import ROUNDS, Row, interleaved, median, process
 
@@ -54,14 +55,8 @@ def measure(folder: Path, assembly: Path, *, rounds: int = ROUNDS) -> list[Row]:
         clients = _clients(module, environment, folder)
         taken = interleaved(
             {
-                "ours": lambda _number, module=module, environment=environment: (
-                    process([sys.executable, "-c", OURS, module], environment=environment, folder=folder).wall
-                ),
-                "bare": lambda _number, clients=clients, environment=environment: (
-                    process(
-                        [sys.executable, "-c", BARE, *clients], environment=environment, folder=folder
-                    ).wall
-                ),
+                "ours": _wall([sys.executable, "-c", OURS, module], environment, folder),
+                "bare": _wall([sys.executable, "-c", BARE, *clients], environment, folder),
             },
             rounds=rounds,
         )
@@ -91,6 +86,10 @@ def measure(folder: Path, assembly: Path, *, rounds: int = ROUNDS) -> list[Row]:
     ]
 
 
+def _wall(command: Sequence[str], environment: dict[str, str], folder: Path) -> Callable[[int], float]:
+    return lambda _number: process(command, environment=environment, folder=folder).wall
+
+
 def _functions(assembly: Path) -> list[tuple[str, dict[str, str]]]:
     functions = []
     for resource in _resources(assembly):
@@ -107,9 +106,9 @@ def _functions(assembly: Path) -> list[tuple[str, dict[str, str]]]:
     return functions
 
 
-def _resources(assembly: Path) -> list[dict[str, object]]:
+def _resources(assembly: Path) -> list[dict[str, Any]]:
     [template] = assembly.glob("*.template.json")
-    resources: dict[str, dict[str, object]] = json.loads(template.read_text())["Resources"]
+    resources: dict[str, dict[str, Any]] = json.loads(template.read_text())["Resources"]
     return list(resources.values())
 
 

@@ -65,7 +65,7 @@ def interleaved(
     results: dict[str, list[float]] = {name: [] for name in candidates}
     for number in range(rounds):
         # Whoever is first finds other caches than whoever is last.
-        order = list(candidates) if number % 2 == 0 else list(reversed(candidates))
+        order = list(candidates) if number % 2 == 0 else list(candidates)[::-1]
         for name in order:
             results[name].append(candidates[name](number))
     return results

@@ -23,20 +23,18 @@ def table(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         theirs = "" if row.theirs is None else f"{row.theirs:.3g} {row.unit}"
-        lines.append(
-            f"| {row.what} | {row.against} | {row.ours:.3g} {row.unit} | {theirs} | {_figure(row, row.figure)} "
-            f"| ≤ {_figure(row, row.limit)} | {'yes' if row.reached else '**no**'} |"
-        )
+        cells = [row.what, row.against, f"{row.ours:.3g} {row.unit}", theirs, _figure(row, row.figure)]
+        cells += [f"≤ {_figure(row, row.limit)}", "yes" if row.reached else "**no**"]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def generated(parts: Mapping[str, Any]) -> str:
     """Return the generated part of the page."""
     machines = {
-        f"{name}: {part['machine']['at']}, Python {part['machine']['python']}, {part['machine']['cores']} cores"
-        for name, part in parts.items()
+        "on {at} with Python {python} on {cores} cores".format(**part["machine"]) for part in parts.values()
     }
-    blocks = [table(rows_of(parts)), "Measured: " + "; ".join(sorted(machines)) + "."]
+    blocks = [table(rows_of(parts)), f"Measured {'; '.join(sorted(machines))}."]
     for kind, counted in parts.get("cloud", {}).get("counts", {}).items():
         blocks.append(f"### AWS calls of a run, {kind}")
         blocks.append(_calls(counted))
@@ -53,7 +51,7 @@ def write(parts: Mapping[str, Any]) -> None:
 def _figure(row: Row, value: float) -> str:
     if row.theirs is None:
         return f"{value:.3g} {row.unit}"
-    return f"+ {value:.2f} {row.unit}" if row.more else f"{value:.2f} ×"
+    return f"+ {value:.2f} {row.unit}" if row.more else f"{value:.2f} times"
 
 
 def _calls(counted: Mapping[str, Any]) -> str:
@@ -65,7 +63,7 @@ def _calls(counted: Mapping[str, Any]) -> str:
     ]
     lines.append(f"| **all** | **{sum(minimum.values())}** | **{sum(calls.values())}** |")
     after = (
-        f"{counted['transitions']} state transitions, and {counted['waits']} more looks at an endpoint that is "
-        "not available yet (each a retry, which is billed as a transition)."
+        f"{counted['transitions']} state transitions, and {counted['waits']} more looks at an endpoint that "
+        "is not available yet (each a retry, which is billed as a transition)."
     )
     return "\n".join(lines) + f"\n\n{after}"

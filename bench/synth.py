@@ -1,7 +1,9 @@
 """How long it takes to synthesize all stacks."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from bench.measure import ROUNDS, Row, median, timed
 from sandbox.assembly import synthesize
@@ -14,15 +16,11 @@ ORGANIZATION = ROOT / "examples" / "organization.json"
 def measure(folder: Path, *, rounds: int = ROUNDS) -> list[Row]:
     """Measure cdk.json's own stack and the organization's example, after one run that warms the files up."""
     rows = []
-    for what, settings in (("one account", None), ("an organization", json.loads(ORGANIZATION.read_text()))):
-        taken = [
-            timed(
-                lambda number=number, settings=settings: synthesize(
-                    ROOT, folder / f"{number}", settings=settings
-                )
-            )
-            for number in range(rounds + 1)
-        ]
+    for what, settings in (
+        ("one account", None),
+        ("an organization", json.loads(ORGANIZATION.read_text())["settings"]),
+    ):
+        taken = [_once(folder / f"{number}", settings) for number in range(rounds + 1)]
         rows.append(
             Row(
                 what=f"synth of all stacks, {what}",
@@ -35,3 +33,7 @@ def measure(folder: Path, *, rounds: int = ROUNDS) -> list[Row]:
             )
         )
     return rows
+
+
+def _once(output: Path, settings: Mapping[str, Any] | None) -> float:
+    return timed(lambda: synthesize(ROOT, output, settings=settings))

@@ -7,6 +7,7 @@ The work of one run as a plain boto3 script: no lease, no drift, no undo, no ado
 import json
 import sys
 import time
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -17,7 +18,10 @@ DENIED = "explicit deny in a resource-based policy"
 
 def main(site: str, bucket: str, cidr: str) -> None:
     """Make bucket and endpoint, lock the bucket, prove it, and publish the endpoint's name."""
-    ec2, s3, ssm, sts = (boto3.client(service) for service in ("ec2", "s3", "ssm", "sts"))
+    ec2: Any = boto3.client("ec2")
+    s3: Any = boto3.client("s3")
+    ssm: Any = boto3.client("ssm")
+    sts: Any = boto3.client("sts")
     account, region = sts.get_caller_identity()["Account"], ec2.meta.region_name
     tagged = [{"Name": "tag:vbr-privatelink", "Values": [site]}]
     vpc = ec2.describe_vpcs(Filters=tagged)["Vpcs"][0]["VpcId"]

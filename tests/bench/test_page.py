@@ -1,6 +1,7 @@
 """The page of figures is made from the results that were measured, and says where one falls short."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -35,8 +36,8 @@ def test_every_kept_figure_was_measured_often_enough() -> None:
 @pytest.mark.parametrize(
     ("one", "figure", "reached"),
     [
-        (row(ours=3.0, theirs=2.0, limit=1.5), "1.50 ×", "yes"),
-        (row(ours=3.1, theirs=2.0, limit=1.5), "1.55 ×", "**no**"),
+        (row(ours=3.0, theirs=2.0, limit=1.5), "1.50 times", "yes"),
+        (row(ours=3.1, theirs=2.0, limit=1.5), "1.55 times", "**no**"),
         (row(ours=0.9, theirs=0.5, limit=0.3, more=True), "+ 0.40 s", "**no**"),
         (row(ours=9.0, theirs=None, limit=10.0), "9 s", "yes"),
     ],
@@ -53,13 +54,14 @@ def test_rounds_are_interleaved() -> None:
     """And nobody is always the first."""
     order: list[str] = []
 
-    def candidate(name: str, number: int) -> float:
-        order.append(f"{name}{number}")
-        return float(number)
+    def candidate(name: str) -> Callable[[int], float]:
+        def run(number: int) -> float:
+            order.append(f"{name}{number}")
+            return float(number)
 
-    results = interleaved(
-        {name: lambda number, name=name: candidate(name, number) for name in "ab"}, rounds=3
-    )
+        return run
+
+    results = interleaved({name: candidate(name) for name in "ab"}, rounds=3)
 
     assert order == ["a0", "b0", "b1", "a1", "a2", "b2"]
     assert results == {"a": [0.0, 1.0, 2.0], "b": [0.0, 1.0, 2.0]}
