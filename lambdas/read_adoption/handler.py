@@ -48,8 +48,9 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
     if event.get("about") == "reversion":
         return _reversion(parse(ReversionRequest, event))
     request = parse(AdoptionRequest, event)
+    parameters = _parameters().read(names.site_name(request.site))
     weighed = adoption(
-        _parameters().read(names.site_name(request.site)),
+        parameters,
         endpoint_id=request.vpc_endpoint_id,
         expected=request.expected_servers,
         known=request.memory.endpoints,
@@ -66,16 +67,24 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
         "waits_for": list(weighed.waits_for),
         "waiting": weighed.waiting,
         "why": weighed.why,
+        "servers": list(parameters.servers),
+        "moved": list(parameters.adopted(request.vpc_endpoint_id)),
     }
 
 
 def _reversion(request: ReversionRequest) -> dict[str, Any]:
+    parameters = _parameters().read(names.site_name(request.site.site))
     weighed = reversion(
-        _parameters().read(names.site_name(request.site.site)),
+        parameters,
         expected=request.site.expected_servers,
         forced=request.memory.forced,
         deadline=timedelta(hours=request.site.release_deadline_hours),
         now=datetime.now(UTC),
         patient=request.purpose == "pending",
     )
-    return {"back": weighed.back, "waits_for": list(weighed.waits_for)}
+    return {
+        "back": weighed.back,
+        "waits_for": list(weighed.waits_for),
+        "servers": list(parameters.servers),
+        "moved": list(parameters.reverted()),
+    }

@@ -14,20 +14,42 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from contract.documents import AdoptionReport, EndpointDocument, EndpointState, Outcome
-from contract.names import SiteName
+from contract.errors import ContractError
+from contract.names import SiteName, server_name
 from lambdas.core.errors import ServersNotBackError
 
 NO_EXPECTED_SERVERS = (
     "expected_servers is empty, so nobody can be waited for; name the servers in the settings"
 )
 
+# As many as can be expected; they are told to whoever looks at the site.
+MOST_SERVERS = 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteParameters:
-    """What is in Parameter Store for a site: the document, and each server's report if it can be read."""
+    """
+    What is in Parameter Store for a site.
+
+    The document, each server's report if it can be read, and the servers that have only been seen.
+    """
 
     published: EndpointDocument | None
     reports: Mapping[str, AdoptionReport | None]
+    seen: frozenset[str] = frozenset()
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """Every server that has left a word, in order; a name that no server can have is left out."""
+        return tuple(sorted(filter(_is_server, {*self.reports, *self.seen})))[:MOST_SERVERS]
+
+    def adopted(self, endpoint_id: str) -> tuple[str, ...]:
+        """Those of the servers that use this endpoint."""
+        return tuple(one for one in self.servers if _has_adopted(self.reports.get(one), endpoint_id))
+
+    def reverted(self) -> tuple[str, ...]:
+        """Those of the servers that have gone back to Veeam's own endpoints."""
+        return tuple(one for one in self.servers if _has_reverted(self.reports.get(one)))
 
 
 class Parameters(Protocol):
@@ -99,6 +121,10 @@ def _has_adopted(report: AdoptionReport | None, endpoint_id: str) -> bool:
     return report is not None and report.outcome is Outcome.ADOPTED and report.vpc_endpoint_id == endpoint_id
 
 
+def _has_reverted(report: AdoptionReport | None) -> bool:
+    return report is not None and report.outcome is Outcome.REVERTED
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversion:
     """Whether a released site's endpoint may be deleted, and for whom it waits."""
@@ -129,7 +155,7 @@ def reversion(
         sorted(
             server
             for server in {*expected, *parameters.reports}
-            if (report := parameters.reports.get(server)) is None or report.outcome is not Outcome.REVERTED
+            if not _has_reverted(parameters.reports.get(server))
         )
     )
     if not laggards or forced:
@@ -138,6 +164,14 @@ def reversion(
     if overdue and not patient:
         raise ServersNotBackError(laggards)
     return Reversion(back=False, waits_for=laggards)
+
+
+def _is_server(name: str) -> bool:
+    try:
+        server_name(name)
+    except ContractError:
+        return False
+    return True
 
 
 def _time(document: EndpointDocument) -> datetime:

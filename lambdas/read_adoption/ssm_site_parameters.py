@@ -23,7 +23,8 @@ class SsmSiteParameters:
         """Return the document and the reports; what can't be read is None, and why is logged."""
         published: EndpointDocument | None = None
         reports: dict[str, AdoptionReport | None] = {}
-        adoption = f"{ROOT}/{site}/adoption/"
+        seen: set[str] = set()
+        adoption, heartbeat = f"{ROOT}/{site}/adoption/", f"{ROOT}/{site}/seen/"
         pages = self._client.get_paginator("get_parameters_by_path").paginate(
             Path=f"{ROOT}/{site}/", Recursive=True
         )
@@ -34,7 +35,9 @@ class SsmSiteParameters:
                     published = _document(value)
                 elif name.startswith(adoption):
                     reports[name.removeprefix(adoption)] = _report(name.removeprefix(adoption), value)
-        return SiteParameters(published=published, reports=reports)
+                elif name.startswith(heartbeat):
+                    seen.add(name.removeprefix(heartbeat))
+        return SiteParameters(published=published, reports=reports, seen=frozenset(seen))
 
 
 def _document(value: str) -> EndpointDocument | None:

@@ -25,6 +25,7 @@ class DynamoDbLeases:
             "#execution": "execution",
             "#enforced": "enforced",
             "#remembered": "remembered",
+            "#last": "last_run",
         }
         remembered: dict[str, Any] = {
             "endpoints": {"L": [{"S": endpoint} for endpoint in memory.endpoints]},
@@ -36,8 +37,16 @@ class DynamoDbLeases:
             ":me": {"S": execution},
             ":enforced": {"L": [{"S": bucket} for bucket in memory.enforced]},
             ":remembered": {"M": remembered},
+            ":last": {
+                "M": {
+                    "execution": {"S": execution},
+                    "started_at": {"S": legacy.last_run.started_at},
+                    "purpose": {"S": legacy.last_run.purpose},
+                    "failed": {"BOOL": legacy.last_run.failed},
+                }
+            },
         }
-        update = "SET #enforced = :enforced, #remembered = :remembered"
+        update = "SET #enforced = :enforced, #remembered = :remembered, #last = :last"
         if legacy.status is not None:
             names["#status"] = "status"
             values[":status"] = {"S": legacy.status.to_json()}

@@ -7,12 +7,13 @@ checked has changed nothing.
 
 import json
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from lambdas.core.drift import NOT_OURS, Drift
 from lambdas.core.memory import Access, Memory
+from lambdas.core.status import SiteStatus
 
 
 class _Part(BaseModel):
@@ -42,6 +43,9 @@ class Adoption(_Part):
     waits_for: tuple[str, ...]
     waiting: bool
     why: str | None
+    # Empty in a run that an older version of the function has begun.
+    servers: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 class Reversion(_Part):
@@ -49,6 +53,9 @@ class Reversion(_Part):
 
     back: bool
     waits_for: tuple[str, ...]
+    # Empty in a run that an older version of the function has begun.
+    servers: tuple[str, ...] = ()
+    moved: tuple[str, ...] = ()
 
 
 class StepResult(_Part):
@@ -84,28 +91,13 @@ class RunState(_Part):
         return (*self.bucket.drift, *self.endpoint.drift, *self.policy.drift)
 
 
-class SiteStatus(_Part):
-    """
-    What is said of a site: in the table, in the execution's output and as an event when it changes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastRun:
+    """Which run this was, for whoever looks at the site; `started_at` in UTC."""
 
-    `let_in` are the endpoints that the bucket policy lets in, the current one first; `left` is drift that
-    the product must not repair.
-    """
-
-    state: Literal["enforced", "enforcement pending", "released", "release pending", "failed"]
-    intent: str
-    enforced: tuple[str, ...] = ()
-    pending: tuple[str, ...] = ()
-    waits_for: tuple[str, ...] = ()
-    why: str | None = None
-    let_in: tuple[str, ...] = ()
-    grants: tuple[Access, ...] = ()
-    left: tuple[str, ...] = ()
-    error: str | None = None
-
-    def to_json(self) -> str:
-        """Return the text that is stored and compared."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+    started_at: str
+    purpose: str
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,17 +107,19 @@ class Legacy:
     memory: Memory
     ended: tuple[Access, ...]
     status: SiteStatus | None
+    last_run: LastRun
 
 
 def legacy(run: RunState) -> Legacy:
     """Weigh a run's end."""
     lease = run.lease
     before = lease.memory
+    last_run = LastRun(started_at=lease.started_at, purpose=lease.purpose, failed=run.error is not None)
     active = tuple(grant for grant in before.grants if grant.expires_at > lease.started_at)
     if run.error is not None:
-        return Legacy(memory=before, ended=(), status=_failed(run, run.error))
+        return Legacy(memory=before, ended=(), status=_failed(run, run.error), last_run=last_run)
     if not lease.repair:
-        return Legacy(memory=before, ended=(), status=None)
+        return Legacy(memory=before, ended=(), status=None, last_run=last_run)
     ended = tuple(grant for grant in before.grants if grant not in active)
     status = _provisioned(run, active) if run.adoption else _released(run, run.reversion)
     remembered = before.model_copy(
@@ -140,7 +134,7 @@ def legacy(run: RunState) -> Legacy:
             or bool(active),
         }
     )
-    return Legacy(memory=remembered, ended=ended, status=status)
+    return Legacy(memory=remembered, ended=ended, status=status, last_run=last_run)
 
 
 def _provisioned(run: RunState, grants: tuple[Access, ...]) -> SiteStatus:
@@ -152,6 +146,9 @@ def _provisioned(run: RunState, grants: tuple[Access, ...]) -> SiteStatus:
         intent=run.lease.intent,
         enforced=adoption.enforce,
         pending=adoption.pending,
+        pending_since=_pending_since(run) if adoption.pending else None,
+        servers=adoption.servers,
+        moved=adoption.moved,
         waits_for=adoption.waits_for,
         why=adoption.why,
         let_in=adoption.let_in,
@@ -166,6 +163,9 @@ def _released(run: RunState, reversion: Reversion | None) -> SiteStatus:
     return SiteStatus(
         state="released" if back else "release pending",
         intent=run.lease.intent,
+        pending_since=None if back else _pending_since(run),
+        servers=reversion.servers if reversion else (),
+        moved=reversion.moved if reversion else (),
         waits_for=reversion.waits_for if reversion else (),
         let_in=() if back else run.lease.memory.endpoints,
     )
@@ -174,14 +174,27 @@ def _released(run: RunState, reversion: Reversion | None) -> SiteStatus:
 def _failed(run: RunState, error: StepFailure) -> SiteStatus:
     """As it was before: what the run was to grant it has not granted."""
     memory = run.lease.memory
+    before = SiteStatus.read(memory.status)
     return SiteStatus(
         state="failed",
         intent=run.lease.intent,
         enforced=memory.enforced,
         let_in=memory.endpoints,
         grants=_grants(memory.status),
+        servers=before.servers if before else (),
+        moved=before.moved if before else (),
+        # An intent that has changed begins a new wait.
+        pending_since=before.pending_since if before and before.intent == run.lease.intent else None,
         error=f"{error.Error}: {_message(error.Cause)}"[:1000],
     )
+
+
+def _pending_since(run: RunState) -> str:
+    """When the wait began: with this run, unless the site has waited for the same before."""
+    before = SiteStatus.read(run.lease.memory.status)
+    if before is None or before.pending_since is None or before.intent != run.lease.intent:
+        return run.lease.started_at
+    return before.pending_since
 
 
 def _message(cause: str) -> str:
@@ -228,10 +241,6 @@ def events(run: RunState, left: Legacy, *, tell_unchanged: bool) -> list[Event]:
 
 
 def _grants(status: str | None) -> tuple[Access, ...]:
-    if status is None:
-        return ()
-    try:
-        return SiteStatus.model_validate_json(status).grants
-    except ValidationError:
-        # Of another version of the product: the lease must go back all the same.
-        return ()
+    # A status of another version of the product says nothing: the lease must go back all the same.
+    known = SiteStatus.read(status)
+    return known.grants if known else ()

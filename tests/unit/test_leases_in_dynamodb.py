@@ -17,8 +17,9 @@ from lambdas.acquire_lease.logic import Occupied, Order, Taken
 from lambdas.acquire_lease.stepfunctions_executions import StepFunctionsExecutions
 from lambdas.attach_bucket_policy.dynamodb_replaced_policies import DynamoDbReplacedPolicies
 from lambdas.core.memory import Access, Memory
+from lambdas.core.status import SiteStatus
 from lambdas.release_lease.dynamodb_leases import DynamoDbLeases as ReleasableLeases
-from lambdas.release_lease.logic import Legacy, SiteStatus
+from lambdas.release_lease.logic import LastRun, Legacy
 from tests.unit.conftest import TABLE
 from tests.unit.sites import ENDPOINT_ID, a_grant, execution
 
@@ -36,6 +37,8 @@ EVERYTHING = Memory(
     pending=True,
     status=SiteStatus(state="enforced", intent="provisioned").to_json(),
 )
+
+LAST_RUN = LastRun(started_at="2026-01-31T12:00:00Z", purpose="reconcile", failed=True)
 
 
 def take(client: DynamoDBClient, run: str, order: Order = NOTHING) -> Taken | Occupied:
@@ -58,7 +61,9 @@ def release(
     status: SiteStatus | None = None,
 ) -> bool:
     return ReleasableLeases(client, table=TABLE).release(
-        "tokyo", execution=run, legacy=Legacy(memory=memory, ended=ended, status=status)
+        "tokyo",
+        execution=run,
+        legacy=Legacy(memory=memory, ended=ended, status=status, last_run=LAST_RUN),
     )
 
 
@@ -110,6 +115,7 @@ def test_releasing_keeps_the_intent_and_the_line(dynamodb: DynamoDBClient) -> No
         "successor",
         "enforced",
         "remembered",
+        "last_run",
         f"grant {a_grant().principal}",
     }
     assert left["intent"] == {"S": "released"}

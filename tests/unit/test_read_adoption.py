@@ -407,8 +407,10 @@ def test_other_parameters_are_nobodys_report(store: Store) -> None:
     store.put("/vbr-privatelink/tokyo-2/adoption/vbr01", as_server("vbr01"))
     store.put("/vbr-privatelink/tokyo-2/endpoint", DOCUMENT.to_json())
     store.put("/vbr-privatelink/osaka/adoption/vbr01", as_server("vbr01"))
+    found = store.read()
 
-    assert store.read() == SiteParameters(published=None, reports={})
+    assert found == SiteParameters(published=None, reports={}, seen=frozenset({"adoption/vbr01", "vbr01"}))
+    assert found.servers == ("vbr01",)
 
 
 HOSTILE: dict[str, str] = {

@@ -14,8 +14,9 @@ from botocore.stub import Stubber
 from lambdas.core.drift import NOT_OURS, ONLY_CHECKED, Drift
 from lambdas.core.errors import AwsUnavailableError
 from lambdas.core.memory import Memory
+from lambdas.core.status import SiteStatus
 from lambdas.release_lease.eventbridge_events import EventBridgeEvents
-from lambdas.release_lease.logic import Event, Legacy, RunState, SiteStatus, events, legacy
+from lambdas.release_lease.logic import Event, LastRun, Legacy, RunState, events, legacy
 from tests.unit.sites import ENDPOINT_ID, a_grant, execution
 
 RUN = execution("a")
@@ -31,6 +32,8 @@ ADOPTION: dict[str, Any] = {
     "waits_for": [],
     "waiting": False,
     "why": None,
+    "servers": [],
+    "moved": [],
 }
 HELD_BACK: dict[str, Any] = {
     **ADOPTION,
@@ -95,7 +98,7 @@ def released(memory: Memory = CONVERGED, *, back: bool, waits_for: tuple[str, ..
         "site": {"site": "tokyo"},
         "detachment": {"changed": True, "buckets": ["backups"]},
         "publication": {"changed": True, "version": 2},
-        "reversion": {"back": back, "waits_for": list(waits_for)},
+        "reversion": {"back": back, "waits_for": list(waits_for), "servers": [], "moved": []},
     }
     if back:
         state["removal"] = {"changed": True, "removed": [ENDPOINT_ID]}
@@ -150,6 +153,9 @@ def test_a_first_run_says_where_the_site_stands() -> None:
             "intent": "provisioned",
             "enforced": ["backups"],
             "pending": [],
+            "pending_since": None,
+            "servers": [],
+            "moved": [],
             "waits_for": [],
             "why": None,
             "let_in": [ENDPOINT_ID],
@@ -230,6 +236,7 @@ def test_what_a_released_site_remembers(
     assert left.status.model_dump() == {
         **SiteStatus(state="released", intent="released").model_dump(),
         "state": state,
+        "pending_since": None if back else STARTED_AT,
         "waits_for": waits_for,
         "let_in": endpoints,
     }
@@ -333,7 +340,12 @@ def test_a_check_keeps_what_is_remembered_and_says_nothing_of_the_status(run: Ru
     """It has changed nothing, so nothing may be different afterwards, not even for a grant that is over."""
     check = run.model_copy(update={"lease": run.lease.model_copy(update={"repair": False})})
 
-    assert legacy(check) == Legacy(memory=BUSY, ended=(), status=None)
+    assert legacy(check) == Legacy(
+        memory=BUSY,
+        ended=(),
+        status=None,
+        last_run=LastRun(started_at=STARTED_AT, purpose=run.lease.purpose, failed=False),
+    )
     assert news(check) == []
 
 
