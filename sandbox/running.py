@@ -38,6 +38,8 @@ from sandbox.vbr.stand_in import StandInVbr, VbrOptions
 SERVER = "vbr01"
 REPOSITORY_USER = "vbr-repository"
 CLIENT_USER = "vbr-client"
+READER_USER = "dashboard-reader"
+OPERATOR_USER = "dashboard-operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,8 @@ class Sandbox:
     outputs: dict[str, str]
     repository_keys: Credentials
     client_keys: Credentials
+    reader_keys: Credentials
+    operator_keys: Credentials
 
     def __init__(self, options: SandboxOptions) -> None:
         self._options = options
@@ -150,6 +154,9 @@ class Sandbox:
         )
         self.repository_keys = self.aws.create_user(REPOSITORY_USER, self._repository_policy())
         self.client_keys = self.aws.create_user(CLIENT_USER, self._client_policy())
+        # People before the dashboard, with what the stack says that they may.
+        self.reader_keys = self.aws.create_user(READER_USER, managed=self._output("ReadersPolicyArn"))
+        self.operator_keys = self.aws.create_user(OPERATOR_USER, managed=self._output("OperatorsPolicyArn"))
         self.vbr = self._stack.enter_context(
             StandInVbr(
                 VbrOptions(

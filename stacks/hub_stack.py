@@ -34,8 +34,8 @@ from contract.settings import SiteSettings
 from stacks.asset_stack import asset_bucket_prefix
 from stacks.constructs.fleet import EVENT_BUS, Fleet, requesting_role
 from stacks.constructs.hub_link import HubAddress
+from stacks.constructs.product_function import accept_double_dependency
 from stacks.constructs.site import NAME, SettingsDocument, Site
-from stacks.constructs.step_function_lambda import accept_double_dependency
 from stacks.hub_settings import HubSettings
 from stacks.settings import AppSettings
 

@@ -181,12 +181,16 @@ class EmbeddedAws:
         """The keys of the IAM user `administrator`."""
         return self._administrator
 
-    def create_user(self, name: str, policy: Mapping[str, Any] | None = None) -> Credentials:
-        """Make an IAM user with one inline policy and return its keys."""
+    def create_user(
+        self, name: str, policy: Mapping[str, Any] | None = None, *, managed: str | None = None
+    ) -> Credentials:
+        """Make an IAM user with one inline policy, or the managed one with this ARN; return its keys."""
         iam = self._internal("iam")
         iam.create_user(UserName=name)
         if policy is not None:
             iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=json.dumps(policy))
+        if managed is not None:
+            iam.attach_user_policy(UserName=name, PolicyArn=managed)
         key = iam.create_access_key(UserName=name)["AccessKey"]
         return Credentials(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
 

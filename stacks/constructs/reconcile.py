@@ -15,7 +15,8 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from stacks.constructs.step_function_lambda import StepFunctionLambda, accept_double_dependency, send_traces
+from stacks.constructs.product_function import accept_double_dependency, send_traces
+from stacks.constructs.step_function_lambda import StepFunctionLambda
 
 _EXECUTION = sfn.JsonPath.string_at("$$.Execution.Id")
 _SITE = sfn.JsonPath.object_at("$.site")

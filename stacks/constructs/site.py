@@ -35,9 +35,11 @@ from contract.parameters import ROOT as PARAMETERS
 from contract.parameters import endpoint_parameter, settings_parameter
 from contract.settings import BucketSettings, SiteSettings, settings_digest
 from stacks.constructs.backup_user import BackupUser
+from stacks.constructs.console import Console
 from stacks.constructs.hub_link import HubAddress, HubLink
+from stacks.constructs.product_function import Shared
 from stacks.constructs.reconcile import Reconcile, Steps
-from stacks.constructs.step_function_lambda import Shared, StepFunctionLambda
+from stacks.constructs.step_function_lambda import StepFunctionLambda
 from stacks.policies import buckets, network, parameters, table
 from stacks.policies import events as events_policies
 from stacks.policies.wildcards import explained
@@ -135,10 +137,13 @@ class Site(Construct):
                 description=f"What the workflow makes of site {site.site}; change it in cdk.json",
                 string_value=self._documents[site.site].text,
             )
+        shared = shared_by_functions(
+            self, retention=self._retention, powertools_layer_arn=self._powertools_layer_arn
+        )
         reconcile = Reconcile(
             self,
             "Reconcile",
-            steps=self._steps(),
+            steps=self._steps(shared),
             name=f"{NAME}-reconcile",
             log_group=logs.LogGroup(
                 self,
@@ -164,24 +169,25 @@ class Site(Construct):
                 ),
                 keys=backup_keys.get(site.site, ()),
             )
+        Console(
+            self,
+            "Console",
+            shared=shared,
+            sites=[site.site for site in sites],
+            sites_table=self._table,
+            word_arns=self._word_arns(),
+            state_machine=self.state_machine,
+            execution_arns=self._execution_arns(),
+        )
         CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
         CfnOutput(self, "SitesTable", value=self._table.table_name)
 
-    def _steps(self) -> Steps:
-        shared = shared_by_functions(
-            self, retention=self._retention, powertools_layer_arn=self._powertools_layer_arn
-        )
+    def _steps(self, shared: Shared) -> Steps:
         bucket_arns = [arn for site in self._sites for arn in self._bucket_arns(site.buckets, site)]
         settings_arns = [self._parameter_arn(settings_parameter(site.site)) for site in self._sites]
         endpoint_arns = [self._parameter_arn(endpoint_parameter(site.site)) for site in self._sites]
         sites_table = {"SITES_TABLE": self._table.table_name}
-        execution_arns = self._stack.format_arn(
-            service="states",
-            resource="execution",
-            resource_name=f"{NAME}-reconcile:*",
-            arn_format=ArnFormat.COLON_RESOURCE_NAME,
-        )
-
+        execution_arns = self._execution_arns()
         acquire_lease = StepFunctionLambda(
             self,
             "AcquireLease",
@@ -354,6 +360,26 @@ class Site(Construct):
             for site in self._sites
             for end in ("", "/*")
         ]
+
+    def _word_arns(self) -> list[str]:
+        """What is published for the sites, and what their servers have said."""
+        return [
+            self._parameter_arn(name)
+            for site in self._sites
+            for name in (
+                endpoint_parameter(site.site),
+                f"{PARAMETERS}/{site.site}/adoption/*",
+                f"{PARAMETERS}/{site.site}/seen/*",
+            )
+        ]
+
+    def _execution_arns(self) -> str:
+        return self._stack.format_arn(
+            service="states",
+            resource="execution",
+            resource_name=f"{NAME}-reconcile:*",
+            arn_format=ArnFormat.COLON_RESOURCE_NAME,
+        )
 
     def _event_bus_arn(self) -> str:
         return self._stack.format_arn(service="events", resource="event-bus", resource_name="default")

@@ -1,25 +1,20 @@
 """
-One step of the workflow: a function, its log group, its role and its place in the state machine.
+One step of the workflow: a function and its place in the state machine.
 
-What all steps share is said here once: runtime, architecture, layer, retries. Step Functions matches
-error *names*, so the retry lists are generated from the steps' own error classes.
+Step Functions matches error *names*, so the retry lists are generated from the steps' own error classes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
 
-from aws_cdk import Acknowledgment, CfnResource, Duration, RemovalPolicy, Validations
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from lambdas.core.errors import retry_rules
-from stacks.policies.fleet import keep_what_failed
+from stacks.constructs.product_function import FUNCTION_TIMEOUT, ProductFunction, Shared
 
 # The names that Lambda and Step Functions themselves use (Step Functions Developer Guide, "Handle
 # transient Lambda service exceptions"). CDK's own list leaves out throttling and has no jitter.
@@ -34,25 +29,9 @@ PLATFORM_ERRORS = (
     "States.Timeout",
 )
 
-FUNCTION_TIMEOUT = Duration.seconds(60)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """What every function gets: the one asset, the layer, and how long its logs are kept."""
-
-    code: lambda_.Code
-    layer: lambda_.ILayerVersion
-    retention: logs.RetentionDays
-    name: str
-
-
-class StepFunctionLambda(Construct):
-    """
-    A step; `step` is the name of its folder in lambdas/.
-
-    Who calls it without waiting names a queue for what it could not take: `dead_letters`.
-    """
+class StepFunctionLambda(ProductFunction):
+    """A step; `step` is the name of its folder in lambdas/."""
 
     def __init__(
         self,
@@ -67,62 +46,18 @@ class StepFunctionLambda(Construct):
         explained_wildcards: Mapping[str, str] | None = None,
         dead_letters: sqs.IQueue | None = None,
     ) -> None:
-        super().__init__(scope, construct_id)
-        log_group = logs.LogGroup(
-            self, "Logs", retention=shared.retention, removal_policy=RemovalPolicy.DESTROY
-        )
-        self.role = iam.Role(
-            self,
-            "Role",
+        super().__init__(
+            scope,
+            construct_id,
+            folder=step,
+            name=f"{shared.name}-{step.replace('_', '-')}",
+            purpose=f"Step {step} of the workflow {shared.name}-reconcile",
+            shared=shared,
+            statements=statements,
+            environment=environment,
             role_name=role_name,
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
-            description=f"Step {step} of the workflow {shared.name}-reconcile",
-        )
-        log_group.grant_write(self.role)
-        for statement in statements:
-            self.role.add_to_policy(statement)
-        if dead_letters is not None:
-            self.role.add_to_policy(keep_what_failed(dead_letters))
-        self.function = lambda_.Function(
-            self,
-            "Function",
-            function_name=f"{shared.name}-{step.replace('_', '-')}",
-            runtime=lambda_.Runtime.PYTHON_3_13,
-            architecture=lambda_.Architecture.ARM_64,
-            code=shared.code,
-            handler=f"lambdas.{step}.handler.lambda_handler",
-            layers=[shared.layer],
-            role=self.role.without_policy_updates(),
-            log_group=log_group,
-            timeout=FUNCTION_TIMEOUT,
-            memory_size=256,
-            tracing=lambda_.Tracing.ACTIVE,
-            dead_letter_queue=dead_letters,
-            environment={
-                "POWERTOOLS_SERVICE_NAME": step,
-                "POWERTOOLS_METRICS_NAMESPACE": "VbrPrivateLink",
-                **(environment or {}),
-            },
-        )
-        self.role.add_to_policy(send_traces())
-        # The role's permissions are written here alone, so the function must wait for them itself.
-        self.function.node.add_dependency(self.role.node.find_child("DefaultPolicy"))
-        accept_double_dependency(self.function)
-        Validations.of(self.function).acknowledge(
-            Acknowledgment(
-                id="AwsSolutions-L1",
-                reason="Python 3.13 is the newest runtime that the pinned Powertools layer was tried with.",
-            )
-        )
-        reasons = {
-            "Resource::*": "X-Ray's PutTraceSegments and EC2's Describe calls accept no resource.",
-            **(explained_wildcards or {}),
-        }
-        Validations.of(self.role).acknowledge(
-            *(
-                Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason)
-                for finding, reason in reasons.items()
-            )
+            explained_wildcards=explained_wildcards,
+            dead_letters=dead_letters,
         )
 
     def task(
@@ -164,27 +99,3 @@ class StepFunctionLambda(Construct):
             jitter_strategy=sfn.JitterType.FULL,
         )
         return task
-
-
-def accept_double_dependency(resource: IConstruct) -> None:
-    """
-    Tell cfn-lint that a resource waits for its role twice, by GetAtt and by DependsOn.
-
-    CDK adds the second one itself, and the role's policy beside it is what the resource really waits for.
-    """
-    definition = cast("CfnResource", resource.node.default_child)
-    definition.add_metadata("cfn-lint", {"config": {"ignore_checks": ["W3005"]}})
-
-
-def send_traces() -> iam.PolicyStatement:
-    """X-Ray accepts no resource in these calls."""
-    return iam.PolicyStatement(
-        sid="SendTraces",
-        actions=[
-            "xray:GetSamplingRules",
-            "xray:GetSamplingTargets",
-            "xray:PutTelemetryRecords",
-            "xray:PutTraceSegments",
-        ],
-        resources=["*"],
-    )

@@ -77,6 +77,15 @@ MAY = {
         "ssm:GetParameter",
     },
     "release_lease": {"dynamodb:UpdateItem", "events:PutEvents"},
+    # Runs at every refresh of somebody's dashboard, so it only reads.
+    "show_sites": {
+        "dynamodb:Scan",
+        "ec2:DescribeVpcEndpoints",
+        "ssm:GetParameters",
+        "states:DescribeExecution",
+    },
+    # Runs when somebody presses a button, and can't even look.
+    "start_run": {"states:StartExecution"},
 }
 TRACING = {
     "xray:GetSamplingRules",

@@ -13,7 +13,7 @@ from sandbox.running import Sandbox
 
 _PATIENCE_SECONDS = 120.0
 # Whatever isn't a read changes something.
-_READS = ("Describe", "Get", "Head", "List")
+_READS = ("Describe", "Get", "Head", "List", "Scan")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
