@@ -186,7 +186,9 @@ def test_buckets_and_parameters_are_the_stacks_own(synthesized: Synthesized) -> 
     site = f"arn:<AWS::Partition>:ssm:{REGION}:{ACCOUNT}:parameter/vbr-privatelink/tokyo"
     # Reports come under names that nobody knows beforehand: they are read below the site's own path.
     everything = {site, f"{site}/*"}
+    words = {f"{site}/adoption/*", f"{site}/seen/*"}
     allowed = {
+        *words,
         BUCKET,
         f"{BUCKET}/vbr-privatelink-probe",
         f"{site}/settings",
@@ -200,6 +202,8 @@ def test_buckets_and_parameters_are_the_stacks_own(synthesized: Synthesized) -> 
             assert set(resources(statement)) <= allowed, name
             if everything & set(resources(statement)):
                 assert actions(statement) == ["ssm:GetParametersByPath"], name
+            if words & set(resources(statement)):
+                assert actions(statement) == ["ssm:GetParameters"], name
     assert seen == allowed
 
 
@@ -215,12 +219,16 @@ def test_only_one_role_writes_a_document_and_none_a_report_or_settings(synthesiz
 
 
 def test_leases_and_news_are_the_stacks_own(synthesized: Synthesized) -> None:
-    """The one table, this workflow's executions, and the account's own bus."""
+    """The one table, this workflow and its executions, and the account's own bus."""
     (table,) = synthesized.of_type("AWS::DynamoDB::Table")
+    (machine,) = synthesized.of_type("AWS::StepFunctions::StateMachine")
     prefix = "arn:<AWS::Partition>"
     allowed = {
         "dynamodb": {f"<{table}.Arn>"},
-        "states": {f"{prefix}:states:{REGION}:{ACCOUNT}:execution:vbr-privatelink-reconcile:*"},
+        "states": {
+            f"{prefix}:states:{REGION}:{ACCOUNT}:execution:vbr-privatelink-reconcile:*",
+            f"<{machine}>",
+        },
         "events": {f"{prefix}:events:{REGION}:{ACCOUNT}:event-bus/default"},
     }
     seen: dict[str, set[str]] = {}
@@ -246,14 +254,63 @@ def test_the_other_roles_start_the_workflow_and_call_its_steps(synthesized: Synt
         for role in synthesized.of_type("AWS::IAM::Role")
         if role not in of_steps
     }
-    functions = [f"<{name}.Arn>" for name in synthesized.of_type("AWS::Lambda::Function")]
+    functions = {
+        f"<{name}.Arn>"
+        for name, function in synthesized.of_type("AWS::Lambda::Function").items()
+        if not function["FunctionName"].startswith("customWidget")
+    }
 
     assert len(others) == 2
     starting, calling = sorted(others.values(), key=len)
     assert starting == [("states:StartExecution", [f"<{machine}>"])]
     invoked = [(action, sorted(arns)) for action, arns in calling if action.startswith("lambda:")]
     assert invoked == [("lambda:InvokeFunction", sorted(functions))]
+    assert len(functions) == len(MAY) - 2
     assert {action for action, _arns in calling} - {"lambda:InvokeFunction"} == WITHOUT_RESOURCE
+
+
+SEEING = {
+    "cloudwatch:DescribeAlarms",
+    "cloudwatch:GetDashboard",
+    "cloudwatch:GetMetricData",
+    "cloudwatch:ListDashboards",
+    "states:DescribeExecution",
+    "states:DescribeStateMachine",
+    "states:GetExecutionHistory",
+}
+
+
+@pytest.mark.parametrize(
+    ("who", "calls"), [("readers", ["show_sites"]), ("operators", ["show_sites", "start_run"])]
+)
+def test_people_before_the_dashboard_may_what_their_policy_says(
+    synthesized: Synthesized, who: str, calls: list[str]
+) -> None:
+    """CloudWatch calls the functions as whoever looks: that alone tells a reader from an operator."""
+    name = f"vbr-privatelink-{who}-{REGION}"
+    (policy,) = [
+        policy
+        for policy in synthesized.of_type("AWS::IAM::ManagedPolicy").values()
+        if policy["ManagedPolicyName"] == name
+    ]
+    found = policy["PolicyDocument"]["Statement"]
+    invoked = {
+        arn
+        for statement in found
+        if "lambda:InvokeFunction" in actions(statement)
+        for arn in resources(statement)
+    }
+    names = {
+        f"<{logical}.Arn>": function["Handler"].split(".")[1]
+        for logical, function in synthesized.of_type("AWS::Lambda::Function").items()
+    }
+
+    assert {action for statement in found for action in actions(statement)} == {
+        *SEEING,
+        "lambda:InvokeFunction",
+    }
+    assert sorted(names[arn] for arn in invoked) == calls
+    assert not {"Roles", "Users", "Groups"} & set(policy)
 
 
 def test_what_changes_or_deletes_in_ec2_needs_the_products_tag(synthesized: Synthesized) -> None:
