@@ -14,7 +14,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from lambdas.core.errors import StepError
 from lambdas.core.markup import Markup, element
-from lambdas.core.observability import logger, tracer
+from lambdas.core.observability import logger
 from lambdas.core.site_markup import Theme, page, shortened
 from lambdas.core.step import step_errors
 
@@ -37,7 +37,6 @@ def widget(
     def frame(
         function: Callable[[dict[str, Any]], Markup],
     ) -> Callable[[dict[str, Any], LambdaContext], str]:
-        @tracer.capture_lambda_handler(capture_response=False)
         @functools.wraps(function)
         def lambda_handler(event: dict[str, Any], _context: LambdaContext) -> str:
             if event.get("describe") is True:
