@@ -20,7 +20,7 @@ from contract.errors import ContractError
 from contract.reading import Fields
 from generate.descriptions import CLIENT, SETTINGS
 from onprem_client import configuration
-from stacks import hub_settings
+from stacks import control_plane_settings, hub_settings
 from stacks import settings as stack_settings
 
 T = TypeVar("T")
@@ -176,6 +176,7 @@ def settings_schema() -> Schema:
         patch.object(site_settings, "Fields", fields),
         patch.object(stack_settings, "Fields", fields),
         patch.object(hub_settings, "Fields", fields),
+        patch.object(control_plane_settings, "Fields", fields),
     ):
         for example in sorted(EXAMPLES.glob("*/cdk.json")):
             stack_settings.AppSettings.from_context(

@@ -23,11 +23,10 @@ from typing import Any, Self
 from contract import names
 from contract.parameters import (
     ROOT,
-    adoption_parameter,
     endpoint_parameter,
-    seen_parameter,
     settings_parameter,
 )
+from contract.permissions import client_policy
 from contract.settings import SiteSettings
 from sandbox.assembly import Assembly, synthesize
 from sandbox.aws import Credentials, EmbeddedAws, EmbeddedAwsOptions
@@ -192,13 +191,7 @@ class Sandbox:
         """The document of one site, and the reports of one server."""
         site, server = self.settings.site, names.server_name(SERVER)
         arn = f"arn:aws:ssm:{self.assembly.region}:{self.assembly.account_id}:parameter"
-        return _policy(
-            _allow(["ssm:GetParameter"], [f"{arn}{endpoint_parameter(site)}"]),
-            _allow(
-                ["ssm:PutParameter"],
-                [f"{arn}{adoption_parameter(site, server)}", f"{arn}{seen_parameter(site, server)}"],
-            ),
-        )
+        return client_policy(arn, site=site, server=server)
 
     def _repository_policy(self) -> dict[str, Any]:
         """What the product says that VBR's user needs at this site."""

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from aws_cdk import (
     Acknowledgment,
+    CfnCondition,
     CfnOutput,
     CfnParameter,
     DefaultStackSynthesizer,
     Environment,
+    Fn,
     Stack,
     Validations,
 )
@@ -34,6 +36,7 @@ from contract.settings import SiteSettings
 from stacks.asset_stack import asset_bucket_prefix
 from stacks.constructs.fleet import EVENT_BUS, Fleet, requesting_role
 from stacks.constructs.hub_link import HubAddress
+from stacks.constructs.private_control_plane import ClientSite, PrivateControlPlane
 from stacks.constructs.product_function import accept_double_dependency
 from stacks.constructs.site import NAME, SettingsDocument, Site
 from stacks.hub_settings import HubSettings
@@ -76,7 +79,7 @@ class HubStack(Stack):
             managed_execution=True,
             deployment_type=self._deployment_type(hub),
         )
-        for target in _targets(hub):
+        for target in _targets(hub, private_control_plane=settings.private_control_plane is not None):
             stack_set.add_target(target)
         accept_double_dependency(stack_set)
         Fleet(
@@ -160,34 +163,67 @@ class SitesOfEachAccount(StackSetStack):
             ),
         )
 
+        if plane := settings.private_control_plane:
+            PrivateControlPlane(
+                self,
+                "ControlPlane",
+                settings=plane,
+                sites=[self._client_site(site) for site in settings.sites],
+            )
+
     def _document(self, site: SiteSettings) -> SettingsDocument:
         """The settings of a site as parameters of the template, so that an account can differ."""
-        description = f"Settings of site {site.site}, or their SHA-256; change them in the hub's settings"
-        text, digest = (
-            CfnParameter(self, key, description=description, default=value).value_as_string
-            for key, value in _parameters(site).items()
+        return SettingsDocument(
+            text=self._parameter(site, "Settings").value_as_string,
+            digest=self._parameter(site, "Digest").value_as_string,
         )
-        return SettingsDocument(text=text, digest=digest)
+
+    def _client_site(self, site: SiteSettings) -> ClientSite:
+        """What differs by account is a parameter; where no VPC is named, there are no endpoints."""
+        vpc_id = self._parameter(site, "Vpc").value_as_string
+        return ClientSite(
+            site=site.site,
+            servers=self._parameter(site, "Servers").value_as_list,
+            onprem_cidrs=site.onprem_cidrs,
+            vpc_id=vpc_id,
+            subnet_ids=self._parameter(site, "Subnets").value_as_list,
+            only_if=CfnCondition(
+                self,
+                f"Network{_letters(site.site)}",
+                expression=Fn.condition_not(Fn.condition_equals(vpc_id, "")),
+            ),
+        )
+
+    def _parameter(self, site: SiteSettings, purpose: str) -> CfnParameter:
+        """Make a parameter of the template, so that an account can differ."""
+        return CfnParameter(
+            self,
+            f"{purpose}{_letters(site.site)}",
+            type="CommaDelimitedList" if purpose in ("Servers", "Subnets") else "String",
+            description=f"{purpose} of site {site.site}; change them in the hub's settings",
+            default=_values(site, private_control_plane=True)[purpose],
+        )
 
 
-def _parameters(site: SiteSettings) -> dict[str, str]:
-    """Return the template's parameters of a site: its settings, and their digest."""
+def _values(site: SiteSettings, *, private_control_plane: bool) -> dict[str, str]:
+    """Return what the template's parameters of a site hold, by what their names begin with."""
     document = SettingsDocument.of(site)
-    return {settings_key(site.site): document.text, digest_key(site.site): document.digest}
+    values = {"Settings": document.text, "Digest": document.digest}
+    if private_control_plane:
+        values |= {
+            "Servers": ",".join(site.expected_servers),
+            "Subnets": ",".join(site.subnet_ids),
+            "Vpc": site.vpc_id or "",
+        }
+    return values
 
 
-def settings_key(site: names.SiteName) -> str:
-    """Name the template's parameter of a site; CloudFormation takes letters and digits only."""
-    # Sites have no capital letters, so none is taken twice.
-    return f"Settings{site.replace('-', 'X')}"
+def _letters(site: names.SiteName) -> str:
+    """CloudFormation takes letters and digits only; sites have no capitals, so no name is taken twice."""
+    return site.replace("-", "X")
 
 
-def digest_key(site: names.SiteName) -> str:
-    """Name the template's parameter of the digest of a site's settings."""
-    return f"Digest{site.replace('-', 'X')}"
-
-
-def _targets(hub: HubSettings) -> Iterator[StackSetTarget]:
+def _targets(hub: HubSettings, *, private_control_plane: bool) -> Iterator[StackSetTarget]:
     """
     Yield the accounts that differ, one by one, and before them all others together.
 
@@ -198,7 +234,10 @@ def _targets(hub: HubSettings) -> Iterator[StackSetTarget]:
     for override in hub.overrides:
         by_region = different.setdefault(override.account_id, {region: {} for region in hub.regions})
         for region in [override.region] if override.region else hub.regions:
-            by_region[region] |= _parameters(override.site)
+            values = _values(override.site, private_control_plane=private_control_plane)
+            by_region[region] |= {
+                f"{purpose}{_letters(override.site.site)}": value for purpose, value in values.items()
+            }
     yield from _everybody_else(hub, except_for=list(different))
     for account, by_region in different.items():
         alike: dict[str, list[names.Region]] = {}

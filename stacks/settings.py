@@ -17,6 +17,7 @@ from contract.documents import SCHEMA_VERSION
 from contract.errors import ContractError
 from contract.reading import Fields
 from contract.settings import SiteSettings
+from stacks.control_plane_settings import ControlPlaneSettings
 from stacks.hub_settings import HubSettings
 
 # Enough to catch a typing error; whether mail arrives, its confirmation shows.
@@ -79,7 +80,8 @@ class AppSettings:
     powertools_layer_arn: str | None
     sites: tuple[SiteSettings, ...]
     backup_users: tuple[BackupUserSettings, ...]
-    hub: HubSettings | None = None
+    private_control_plane: ControlPlaneSettings | None
+    hub: HubSettings | None
 
     @classmethod
     def from_context(cls, value: object) -> Self:
@@ -97,6 +99,11 @@ class AppSettings:
             ),
             sites=fields.each("sites", _site, least=1, most=20),
             backup_users=fields.each("backup_users", _backup_user, most=20),
+            private_control_plane=(
+                fields.checked("private_control_plane", ControlPlaneSettings.from_value)
+                if fields.has("private_control_plane")
+                else None
+            ),
             # After the sites: what is read on top of them is valid itself.
             hub=fields.checked("hub", _hub_of(value)) if fields.has("hub") else None,
         )
@@ -107,6 +114,7 @@ class AppSettings:
         _refuse_what_would_not_run(settings)
         _refuse_an_unknown_layer(settings)
         _refuse_users_of_no_site(settings)
+        _refuse_what_servers_could_not_reach(settings)
         return settings
 
     def backup_keys(self) -> dict[str, tuple[int, ...]]:
@@ -196,6 +204,34 @@ def _key_number(value: object, *, field: str) -> int:
     if type(value) is not int or not 1 <= value <= LAST_KEY:
         raise ContractError(field, f"{names.shown(value)} is not a whole number from 1 to {LAST_KEY}")
     return value
+
+
+def _refuse_what_servers_could_not_reach(settings: AppSettings) -> None:
+    """What the private control plane needs of the sites: their servers by name, and their network by ids."""
+    plane, hub = settings.private_control_plane, settings.hub
+    if plane is None:
+        return
+    if hub is None:
+        for number, site in enumerate(settings.sites):
+            field = f"settings.sites[{number}]"
+            if not site.expected_servers:
+                raise ContractError(
+                    f"{field}.expected_servers",
+                    "is empty; private_control_plane lets in servers by the names in their certificates",
+                )
+            if plane.interface_endpoints and not (site.vpc_id and site.subnet_ids):
+                raise ContractError(
+                    f"{field}.subnet_ids" if site.vpc_id else f"{field}.vpc_id",
+                    "is missing; a template can't look for tags, and private_control_plane makes endpoints",
+                )
+        return
+    common = {site.site: site for site in settings.sites}
+    for number, override in enumerate(hub.overrides):
+        if override.site.onprem_cidrs != common[override.site.site].onprem_cidrs:
+            raise ContractError(
+                f"settings.hub.overrides[{number}].onprem_cidrs",
+                "can't differ where private_control_plane is set; name all networks in settings.sites",
+            )
 
 
 def _site(value: object, *, field: str) -> SiteSettings:

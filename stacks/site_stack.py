@@ -3,6 +3,7 @@
 from aws_cdk import Environment, Stack
 from constructs import Construct
 
+from stacks.constructs.private_control_plane import ClientSite, PrivateControlPlane
 from stacks.constructs.site import Site
 from stacks.settings import AppSettings
 
@@ -28,3 +29,20 @@ class SiteStack(Stack):
             powertools_layer_arn=settings.powertools_layer_arn,
             backup_keys=settings.backup_keys(),
         )
+        if settings.private_control_plane:
+            PrivateControlPlane(
+                self,
+                "ControlPlane",
+                settings=settings.private_control_plane,
+                sites=[
+                    ClientSite(
+                        site=site.site,
+                        servers=site.expected_servers,
+                        onprem_cidrs=site.onprem_cidrs,
+                        vpc_id=site.vpc_id or "",
+                        subnet_ids=site.subnet_ids,
+                        only_if=None,
+                    )
+                    for site in settings.sites
+                ],
+            )

@@ -15,6 +15,7 @@ from tests.stacks.synthesized import ROOT, STACK, synthesize
 pytestmark = pytest.mark.xdist_group("synth")
 
 EXAMPLES = sorted(folder.name for folder in (ROOT / "examples").iterdir() if folder.is_dir())
+SERVICES = ("events", "lambda", "rolesanywhere", "sns", "sqs", "states")
 # One process for all: to start the CDK's runtime takes longer than to synthesize.
 PROGRAM = """
 import json, os, pathlib, runpy
@@ -70,7 +71,7 @@ def test_an_example_synthesizes_for_its_own_partition(name: str, templates: Path
     assert files
     assert "AWS::Lambda::Function" in found
     assert set(re.findall(r"arn:(aws[a-z-]*):", found)) <= {partition}
-    assert hosts <= {f"{service}.amazonaws.com" for service in ("events", "lambda", "sns", "sqs", "states")}
+    assert hosts <= {f"{service}.amazonaws.com" for service in SERVICES}
 
 
 def test_the_layer_is_named_where_nobody_publishes_it(templates: Path) -> None:

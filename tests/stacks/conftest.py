@@ -38,7 +38,7 @@ def _twelve_sites(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
 def _hub(tmp_path_factory: pytest.TempPathFactory) -> Synthesized:
     """The hub of the example, with its StackSet beside it, and VBR's user in each account."""
     folder = tmp_path_factory.mktemp("hub") / "cdk.out"
-    context = json.loads((ROOT / "examples/organization.json").read_text())
+    context = json.loads((ROOT / "tests/stacks/organization.json").read_text())
     site = context["settings"]["sites"][0]["site"]
     context["settings"]["backup_users"] = [{"site": site, "keys": [1]}]
     answer = synthesize(folder, context=context)

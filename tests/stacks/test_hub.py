@@ -14,7 +14,7 @@ from tests.stacks.synthesized import HUB, ROOT, Synthesized, actions, as_text, r
 
 pytestmark = pytest.mark.xdist_group("synth")
 
-EXAMPLE: dict[str, Any] = json.loads((ROOT / "examples/organization.json").read_text())
+EXAMPLE: dict[str, Any] = json.loads((ROOT / "tests/stacks/organization.json").read_text())
 HUB_ACCOUNT, HUB_REGION = "111122223333", "ap-northeast-1"
 BUS = f":events:{HUB_REGION}:{HUB_ACCOUNT}:event-bus/vbr-privatelink-fleet"
 ROLE = f":iam::{HUB_ACCOUNT}:role/vbr-privatelink-request-run-{HUB_REGION}"
