@@ -75,7 +75,7 @@ lock: .venv/installed ## lock the dependencies again after a change of requireme
 	  -o requirements-docs.txt
 
 clean: ## remove everything that the other commands made
-	rm -rf .venv .ministack .bench cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-docs site .ministack .bench cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/installed: requirements-dev.txt requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

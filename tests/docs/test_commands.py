@@ -88,8 +88,9 @@ def aws(words: Sequence[str]) -> None:
         assert reconcile_request(request).site
 
 
+SOURCED = [".venv/bin/activate"], [".sandbox/env.sh"]
 READERS: dict[str, Callable[[Sequence[str]], None]] = {
-    ".": lambda words: None if words == [".venv/bin/activate"] else pytest.fail(str(words)),
+    ".": lambda words: None if words in SOURCED else pytest.fail(str(words)),
     ".venv/bin/python": python,
     "aws": aws,
     "make": make,

@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from contract.errors import ContractError
-from generate import schemas
+from generate import pictures, schemas
 from generate.__main__ import main
 from onprem_client import configuration
 from onprem_client.errors import ConfigurationError
@@ -34,8 +34,13 @@ def problems(name: str, value: object) -> list[str]:
     return [error.message for error in validator(name).iter_errors(value)]
 
 
-def test_the_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    """A schema that is a version behind marks good settings as wrong."""
+def test_the_generated_files_are_up_to_date(
+    assembly: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A schema that is a version behind marks good settings as wrong, and a picture misleads."""
+    template = json.loads((assembly / "VbrPrivateLinkSite.template.json").read_text())
+    monkeypatch.setattr("generate.__main__.template", lambda: template)
+
     assert main(["--check"]) == 0, capsys.readouterr().err
 
 
@@ -45,6 +50,8 @@ def test_an_old_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     old.write_text("{}")
     monkeypatch.setattr("generate.__main__.ROOT", tmp_path)
     monkeypatch.setattr(schemas, "files", lambda: {old: "new"})
+    monkeypatch.setattr("generate.__main__.template", dict)
+    monkeypatch.setattr(pictures, "files", lambda _template: {})
 
     assert main(["--check"]) == 1
     assert main([]) == 0
