@@ -1,6 +1,8 @@
 # Everything runs from .venv in this checkout; `make` alone lists the commands.
 PYTHON ?= python3
 BIN := .venv/bin
+# Seconds between two runs of the sandbox's on-prem client; 0: only when somebody runs it.
+CLIENT_EVERY ?= 15
 PACKAGES := contract lambdas stacks onprem_client site_cli sandbox generate bench tests
 
 # The CDK's runtime warns about Node 20 in eleven lines; the README says which versions work.
@@ -31,6 +33,10 @@ test-browser: .venv/installed ## press the button in a real browser (installs De
 	@$(BIN)/python -m tests.browser install
 	$(BIN)/python -m pytest tests/browser
 
+.PHONY: screenshots
+screenshots: .venv/installed ## draw the pictures of docs/images anew, with the same browser
+	@$(BIN)/python -m tests.browser screenshots
+
 check: .venv/installed ## lint, types, template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -45,7 +51,7 @@ synth: .venv/installed ## synthesize the stack into cdk.out, with cdk-nag
 	CDK_OUTDIR=cdk.out $(BIN)/python app.py
 
 sandbox: .venv/installed ## keep an embedded AWS and a stand-in VBR server running in .sandbox
-	@$(BIN)/python -m sandbox up --state .sandbox
+	@$(BIN)/python -m sandbox up --state .sandbox --client-every $(CLIENT_EVERY)
 
 generate: .venv/installed ## write what is made from the code: the settings' schemas, pictures
 	$(BIN)/python -m generate

@@ -5,6 +5,7 @@ python -m sandbox demo                 tell the whole story on one, and clean up
 
 import argparse
 import contextlib
+import dataclasses
 import json
 import signal
 import sys
@@ -18,7 +19,8 @@ from sandbox.demo.console import Console
 from sandbox.demo.lifecycle import Lifecycle, lifecycle_settings
 from sandbox.demo.story import Story
 from sandbox.demo.teller import UntrueError
-from sandbox.running import Sandbox, SandboxOptions
+from sandbox.page import OPERATOR, READER, console_page, scheduled_task
+from sandbox.running import Sandbox, SandboxOptions, settings_with_server
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,6 +31,13 @@ def main(arguments: list[str]) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="keep a sandbox running until it is interrupted")
     up.add_argument("--state", type=Path, required=True, metavar="DIR", help="where everything is written")
+    up.add_argument(
+        "--client-every",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="run the client so often, as its scheduled task would; 0: only when the page is asked to",
+    )
     demo = commands.add_parser("demo", help="tell the whole story, and clean up")
     lifecycle = commands.add_parser("demo-lifecycle", help="tell what happens to a site over the years")
     for command in (demo, lifecycle):
@@ -58,10 +67,22 @@ def main(arguments: list[str]) -> int:
 
 
 def _up(options: argparse.Namespace) -> int:
-    with Sandbox(_sandbox_options(options, options.state)) as sandbox:
+    wanted = dataclasses.replace(
+        _sandbox_options(options, options.state), settings=settings_with_server(ROOT)
+    )
+    with (
+        Sandbox(wanted) as sandbox,
+        scheduled_task(sandbox, packages=ROOT, every=options.client_every or None) as task,
+        console_page(sandbox, viewers=(OPERATOR, READER), task=task) as page,
+    ):
+        print(f"page       {page.url}    the dashboard with its button, and the backup server")
         print(f"AWS        {sandbox.aws.endpoint_url}    . {sandbox.state / 'env.sh'}")
         print(f"VBR        {sandbox.vbr.url}    user {sandbox.vbr.user}, password in sandbox.json")
         print(f"client     python -m onprem_client run --config {sandbox.client_configuration}")
+        if options.client_every:
+            print(
+                f"             runs by itself every {options.client_every:g} s, as its scheduled task would"
+            )
         request = json.dumps({"site": sandbox.settings.site})
         print("start      aws stepfunctions start-execution \\")
         print(f"             --state-machine-arn {sandbox.state_machine_arn} --input '{request}'")
@@ -81,6 +102,9 @@ def _demo(options: argparse.Namespace) -> int:
                 wanted = lifecycle_settings(wanted)
             with console.waiting("an embedded AWS and a stand-in VBR server start, the stack is deployed"):
                 sandbox = stack.enter_context(Sandbox(wanted))
+            # For readers only: somebody who presses a button now would be in another story.
+            page = stack.enter_context(console_page(sandbox, viewers=(READER,), task=None))
+            console.evidence(f"the dashboard, while this goes on: {page.url}")
             teller = Lifecycle if options.command == "demo-lifecycle" else Story
             teller(sandbox, console, client=options.client.resolve()).tell()
         except UntrueError as error:

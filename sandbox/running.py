@@ -28,7 +28,7 @@ from contract.parameters import (
 )
 from contract.permissions import client_policy
 from contract.settings import SiteSettings
-from sandbox.assembly import Assembly, synthesize
+from sandbox.assembly import Assembly, settings_of, synthesize
 from sandbox.aws import Credentials, EmbeddedAws, EmbeddedAwsOptions
 from sandbox.certificates import SandboxCa
 from sandbox.vbr.s3 import BotoS3Connector
@@ -39,6 +39,17 @@ REPOSITORY_USER = "vbr-repository"
 CLIENT_USER = "vbr-client"
 READER_USER = "dashboard-reader"
 OPERATOR_USER = "dashboard-operator"
+
+
+def settings_with_server(root: Path) -> dict[str, Any]:
+    """
+    Return the settings of cdk.json, in which each site waits for the backup server that is there: so that a
+    release, too, can be followed to its end.
+    """
+    settings = settings_of(root)
+    for site in settings["sites"]:
+        site["expected_servers"] = [SERVER]
+    return settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

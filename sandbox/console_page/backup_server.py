@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from sandbox.console_page.dashboards import RefusedError
 from sandbox.scheduled_task import ScheduledTask
-from sandbox.vbr.regions import FILE_NAME, RegionList
+from sandbox.vbr.regions import FILE_NAME, RegionList, RegionListError
 from sandbox.vbr.services import BACKUP_SERVICE
 
 # The client's log lines are for people; the last few say what it did.
@@ -23,9 +24,11 @@ class BackupServerPanel:
 
     def facts(self) -> dict[str, Any]:
         """Return name, service, the region's S3 hosts and the last run of the client, as JSON holds them."""
-        service = json.loads((self._folder / "services" / f"{BACKUP_SERVICE}.json").read_text())
-        # The client replaces the file as a whole, so what is read here is always one of its states.
-        regions = RegionList.parse((self._folder / "Backup" / FILE_NAME).read_bytes())
+        try:
+            service, regions = self._read()
+        except (OSError, ValueError, RegionListError) as error:
+            # Somebody has edited the files by hand, as one may here.
+            raise RefusedError(f"The backup server's files can't be read: {error}") from error
         region = regions.find(self._region)
         return {
             "server": self._server,
@@ -35,6 +38,12 @@ class BackupServerPanel:
             "service": {"state": service["state"], "starts": service["starts"]},
             "client": self._client(),
         }
+
+    def _read(self) -> tuple[dict[str, Any], RegionList]:
+        service = json.loads((self._folder / "services" / f"{BACKUP_SERVICE}.json").read_text())
+        # The client replaces the file as a whole, so what is read here is always one of its states.
+        regions = RegionList.parse((self._folder / "Backup" / FILE_NAME).read_bytes())
+        return service, regions
 
     def _client(self) -> dict[str, Any] | None:
         if self.task is None:

@@ -18,7 +18,7 @@ Kind = Literal["html", "json", "error"]
 
 
 class RefusedError(Exception):
-    """AWS refused a call, or could not be reached; the text is AWS's own."""
+    """What the page asks for can't be had; the text says why, in AWS's own words if AWS refused it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Viewer:
         try:
             entries = self._client("cloudwatch").list_dashboards()["DashboardEntries"]
         except (ClientError, BotoCoreError) as error:
-            raise RefusedError(str(error)) from error
+            raise RefusedError(_words(error)) from error
         return [str(entry["DashboardName"]) for entry in entries]
 
     def dashboard(self, name: str) -> dict[str, Any]:
@@ -51,7 +51,7 @@ class Viewer:
         try:
             body = self._client("cloudwatch").get_dashboard(DashboardName=name)["DashboardBody"]
         except (ClientError, BotoCoreError) as error:
-            raise RefusedError(str(error)) from error
+            raise RefusedError(_words(error)) from error
         found: dict[str, Any] = json.loads(body)
         return found
 
@@ -61,7 +61,7 @@ class Viewer:
         try:
             found = self._client("cloudwatch").describe_alarms(AlarmNames=names)["MetricAlarms"]
         except (ClientError, BotoCoreError) as error:
-            raise RefusedError(str(error)) from error
+            raise RefusedError(_words(error)) from error
         alarms = {
             str(alarm["AlarmName"]): {
                 "name": str(alarm["AlarmName"]),
@@ -78,7 +78,7 @@ class Viewer:
             answer = self._client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
             payload = json.loads(answer["Payload"].read() or b"null")
         except (ClientError, BotoCoreError) as error:
-            return Answer(kind="error", content=str(error))
+            return Answer(kind="error", content=_words(error))
         if answer.get("FunctionError"):
             said = f"{payload.get('errorType', 'Error')}: {payload.get('errorMessage', '')}"
             return Answer(kind="error", content=f"The function failed. {said}")
@@ -97,3 +97,11 @@ class Viewer:
                     config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
                 )
             return self._clients[service]
+
+
+def _words(error: ClientError | BotoCoreError) -> str:
+    """Return what AWS said, without what boto3 adds to it."""
+    if not isinstance(error, ClientError):
+        return str(error)
+    said = error.response["Error"]
+    return f"{said['Code']}: {said['Message']}"

@@ -31,14 +31,15 @@ function element(name, attributes, ...content) {
 
 // Dialogs
 
-function opened(dialog, returnTo) {
+function opened(dialog, trigger) {
+  const host = trigger.getRootNode().host;
   return new Promise((resolve) => {
     dialog.returnValue = "";
     dialog.addEventListener(
       "close",
       () => {
-        // What opened it may be in a shadow tree, or gone: then the browser would put the focus nowhere.
-        if (returnTo?.isConnected) returnTo.focus();
+        // What opened it may be gone with a refresh: then the browser would put the focus nowhere.
+        (trigger.isConnected ? trigger : host).focus();
         resolve(dialog.returnValue);
       },
       { once: true },
@@ -297,7 +298,8 @@ function withLinksExplained(root) {
 // The dashboard
 
 const KINDS = { custom: CustomWidget, alarm: AlarmWidget };
-const state = { viewer: facts.viewers[0], dashboard: null, widgets: [] };
+// `turn` counts how often a dashboard was opened: what comes late for an earlier one is dropped.
+const state = { viewer: facts.viewers[0], dashboard: null, widgets: [], turn: 0 };
 
 function say(problem) {
   byId("problem").textContent = problem ?? "";
@@ -305,10 +307,12 @@ function say(problem) {
 }
 
 async function open() {
+  const turn = ++state.turn;
   state.widgets = [];
   byId("grid").replaceChildren();
   try {
     const { names } = await ask("/dashboards", { viewer: state.viewer });
+    if (turn !== state.turn) return;
     if (!names.includes(state.dashboard)) state.dashboard = names[0] ?? null;
     byId("dashboard").replaceChildren(...names.map((name) => element("option", {}, name)));
     byId("dashboard-choice").hidden = names.length < 2;
@@ -317,12 +321,14 @@ async function open() {
     byId("title").textContent = state.dashboard;
     document.title = `${state.dashboard} · sandbox`;
     const body = await ask("/dashboard", { viewer: state.viewer, name: state.dashboard });
+    if (turn !== state.turn) return;
     const inOrder = [...body.widgets].sort((one, other) => one.y - other.y || one.x - other.x);
     state.widgets = inOrder.map((each, number) => new (KINDS[each.type] ?? OtherWidget)(each, number));
     byId("grid").replaceChildren(...state.widgets.map((widget) => widget.section));
     say(null);
   } catch (error) {
-    return say(error.message);
+    if (turn === state.turn) say(error.message);
+    return;
   }
   await refresh();
 }

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.accessibility import serious
 from tests.browser.toy_widget import Toys, toys
 
 
@@ -212,3 +213,10 @@ def test_auto_refresh_asks_again_and_disturbs_nobody(shown: Page, toy: Toys) -> 
 def test_other_widgets_say_that_they_are_not_drawn(shown: Page) -> None:
     """A picture that is missing must not look like one that is empty."""
     expect(shown.get_by_text("doesn't draw widgets of the type “explorer”")).to_be_visible()
+
+
+def test_axe_looks_into_the_widgets(shown: Page) -> None:
+    """Otherwise nothing would ever be found in the product's: here an image has no text beside it."""
+    found = serious(shown)
+
+    assert [each.partition(":")[0] for each in found] == ["image-alt"], found

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ class Up:
 
     process: subprocess.Popen[str]
     folder: Path
+    printed: str
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -50,12 +52,14 @@ def _up(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up
     )
     assert process.stdout is not None
     try:
+        printed = ""
         for line in process.stdout:
+            printed += line
             if line.strip() == "ready":
                 break
         else:
             pytest.fail("the sandbox ended before it was ready")
-        yield Up(process=process, folder=folder)
+        yield Up(process=process, folder=folder, printed=printed)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(timeout=20)
@@ -89,6 +93,15 @@ def test_boto3_finds_the_sandbox_through_env_sh(up: Up, session: boto3.Session) 
 
     assert identity["Account"] == up.facts["account_id"] == "111122223333"
     assert len(vpcs) == 1
+
+
+def test_the_page_is_at_the_address_that_is_printed(up: Up) -> None:
+    """Whoever tries the product out opens it first."""
+    [address] = [word for word in up.printed.split() if word.startswith("http://127.0.0.1:")]
+    with urllib.request.urlopen(address, timeout=_PATIENCE_SECONDS) as answer:  # noqa: S310 - checked above
+        page = answer.read().decode()
+
+    assert '"viewers": ["operator", "reader"]' in page
 
 
 def test_a_start_an_event_and_the_client(up: Up, session: boto3.Session) -> None:
