@@ -54,7 +54,7 @@ font-size:13px;font-weight:700;white-space:nowrap}
 .vpl .waiting .problems li{background:var(--waiting-b);color:var(--waiting)}
 .vpl .working .problems li{background:var(--working-b);color:var(--working)}
 .vpl dl{display:grid;grid-template-columns:minmax(90px,max-content) 1fr;gap:4px 12px;margin:8px 0}
-.vpl dt{color:var(--dim)}.vpl dd{margin:0;min-width:0}.vpl dd ul{margin:0}
+.vpl dt{color:var(--dim)}.vpl dd{margin:0;min-width:0}.vpl dd ul{margin:0;padding:0;list-style:none}
 .vpl .wide{overflow-x:auto;margin:0 0 16px}
 .vpl table{border-collapse:collapse;width:100%}
 .vpl caption{text-align:left;color:var(--dim);padding:0 0 4px}

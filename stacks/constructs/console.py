@@ -90,7 +90,8 @@ class Console(Construct):
                         title="VBR PrivateLink: sites",
                         function_arn=self.show.function.function_arn,
                         width=WHOLE_WIDTH,
-                        height=18,
+                        # About what one site takes; several scroll inside.
+                        height=11 if len(sites) == 1 else 18,
                         # Sites don't depend on the time range that somebody looks at.
                         update_on_time_range_change=False,
                     )
