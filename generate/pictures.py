@@ -172,7 +172,9 @@ def site_stack(template: Mapping[str, Any]) -> str:
     [machine] = stacked(["vbr-privatelink-reconcile"], 1, "#ede9fe")
     functions = stacked(sorted(reach), 2, "#e0f2fe")
     reached = stacked(services, 3, "#dcfce7")
-    lines = [_line(box, machine) for box in starts] + [_line(machine, box) for box in functions]
+    called = _called(template)
+    lines = [_line(box, machine) for box in starts]
+    lines += [_line(machine, box) for box in functions if box.title in called]
     lines += [
         _line(function, service)
         for function in functions
@@ -212,6 +214,16 @@ def _reach(template: Mapping[str, Any]) -> dict[str, set[str]]:
         if re.fullmatch(r"lambdas\.\w+\.handler\.lambda_handler", str(function.get("Handler", ""))):
             found[function["Handler"].split(".")[1]] = services
     return found
+
+
+def _called(template: Mapping[str, Any]) -> set[str]:
+    """Which functions the workflow calls; others stand beside it, for the console."""
+    [machine] = _of_type(template, "AWS::StepFunctions::StateMachine").values()
+    functions = _of_type(template, "AWS::Lambda::Function")
+    parts = [
+        part["Fn::GetAtt"][0] for part in machine["DefinitionString"]["Fn::Join"][1] if "Fn::GetAtt" in part
+    ]
+    return {functions[name]["Handler"].split(".")[1] for name in parts if name in functions}
 
 
 def _list(value: str | list[str]) -> list[str]:

@@ -45,7 +45,9 @@ def examine(account: Account, *, only: names.SiteName | None) -> Iterator[Findin
     try:
         with aws_errors():
             sites = {site.name: site.settings for site in all_sites(account)}
-        yield Finding(about="stack", ok=True, detail=f"is deployed, with sites {', '.join(sites)}")
+        yield Finding(
+            about="stack", ok=True, detail=f"is deployed, with sites {', '.join(sites) or '(none)'}"
+        )
     except NotDeployedError:
         sites = {}
         yield Finding(about="stack", ok=None, detail="is not deployed yet")

@@ -24,13 +24,15 @@ _FUNCTION = "vbr-privatelink-acquire-lease"
 @dataclass(slots=True, kw_only=True)
 class Site:
     """
-    One site; what is None is not there (yet).
+    One site; what is None is not there (yet), or can't be read.
 
-    `problems` are documents that could not be read. `seen` is the time of each server's last heartbeat, as
-    Parameter Store keeps it. `status` is what the last run has said (see lambdas/release_lease/logic.py).
+    `deployed` says that there is a settings parameter. `problems` are documents that could not be read.
+    `seen` is the time of each server's last heartbeat, as Parameter Store keeps it. `status` is what the
+    last run has said (see lambdas/core/status.py).
     """
 
     name: names.SiteName
+    deployed: bool = False
     settings: SiteSettings | None = None
     document: EndpointDocument | None = None
     reports: dict[str, AdoptionReport] = field(default_factory=dict)
@@ -55,7 +57,7 @@ def all_sites(account: Account) -> list[Site]:
     sites: dict[str, Site] = {}
     for name, value, modified in _parameters(account, ROOT):
         _take(sites, name, value, modified)
-    found = sorted((site for site in sites.values() if site.settings is not None), key=lambda one: one.name)
+    found = sorted((site for site in sites.values() if site.deployed), key=lambda one: one.name)
     table = _table(account)
     for site in found:
         _remember(account, table, site)
@@ -103,6 +105,7 @@ def _take(sites: dict[str, Site], parameter: str, value: str, modified: str) -> 
         site = sites.setdefault(parts[0], Site(name=names.site_name(parts[0])))
         match parts[1:]:
             case ["settings"]:
+                site.deployed = True
                 site.settings = SiteSettings.from_json(value)
             case ["endpoint"]:
                 site.document = EndpointDocument.from_json(value)

@@ -16,12 +16,26 @@ def run(*command: str | Path, cwd: Path) -> str:
     return done.stdout
 
 
-def test_the_wheel_holds_the_command_and_what_it_needs(tmp_path: Path) -> None:
-    """A wheel without the table of prices, or with the client in it, is found out by its first user."""
+def built(folder: Path) -> Path:
+    """Build the wheel into a folder."""
     uv = Path(sys.executable).with_name("uv")
     options = ("--quiet", "--offline", "--wheel", "--no-create-gitignore")
-    run(uv, "build", *options, "--out-dir", tmp_path, cwd=ROOT)
-    [wheel] = tmp_path.glob("*.whl")
+    run(uv, "build", *options, "--out-dir", folder, cwd=ROOT)
+    [wheel] = folder.glob("*.whl")
+    return wheel
+
+
+def test_two_builds_give_the_same_wheel(tmp_path: Path) -> None:
+    """Whoever builds it again can see that a published one was built from this source."""
+    first, second = built(tmp_path / "first"), built(tmp_path / "second")
+
+    assert first.name == second.name
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_wheel_holds_the_command_and_what_it_needs(tmp_path: Path) -> None:
+    """A wheel without the table of prices, or with the client in it, is found out by its first user."""
+    wheel = built(tmp_path)
     installed = tmp_path / "installed"
     with zipfile.ZipFile(wheel) as opened:
         opened.extractall(installed)

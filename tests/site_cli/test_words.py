@@ -15,7 +15,7 @@ from botocore.exceptions import (
     SSOTokenLoadError,
 )
 
-from site_cli import cli, cost, display, errors
+from site_cli import cli, cost, display, errors, sites
 from site_cli.account import aws_errors, sign_in
 from site_cli.execution import Step, failure, outcome, steps
 
@@ -308,6 +308,24 @@ def test_help_lists_every_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(errors.exit_codes()) >= 12
     for code, meaning in errors.exit_codes():
         assert f"{code:>3}  {meaning}" in text
+
+
+def test_what_cannot_be_read_is_shown_and_hides_nothing() -> None:
+    """A newer stack, or a hostile report, must not make a site vanish from the list."""
+    found: dict[str, sites.Site] = {}
+    for parameter, value in (
+        ("/vbr-privatelink/tokyo/settings", '{"schema_version": 2}'),
+        ("/vbr-privatelink/tokyo/adoption/vbr01", "hello"),
+        ("/vbr-privatelink/tokyo/seen/vbr01", "{}"),
+        ("/vbr-privatelink/tokyo/something/new", "{}"),
+        ("/vbr-privatelink/Not A Site/settings", "{}"),
+    ):
+        sites._take(found, parameter, value, "2026-01-31T22:00:00+00:00")
+
+    [site] = found.values()
+    assert (site.deployed, site.settings, site.reports) == (True, None, {})
+    assert list(site.seen) == ["vbr01"]
+    assert ["upgrade the older side" in problem for problem in site.problems] == [True, False]
 
 
 def test_sign_in_refuses_a_region_before_anything_is_asked() -> None:
