@@ -16,11 +16,10 @@ from typing import Literal
 
 from pydantic import ConfigDict
 
+from lambdas.core.status import SiteStatus
 from lambdas.core.step import Request
 
 KEPT_DAYS = 90
-
-State = Literal["enforced", "enforcement pending", "released", "release pending", "failed"]
 
 
 class _Kept(Request):
@@ -29,20 +28,15 @@ class _Kept(Request):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class FleetStatus(_Kept):
-    """How a site was when its last run ended; `left` is how many things drifted and must not be repaired."""
+class FleetStatus(SiteStatus):
+    """
+    How a site was when its last run ended, cut to what may be kept.
 
-    state: State
+    `grants` stay empty: to whom access was granted, the account itself knows; `execution` is the run, if it
+    is one of the account's own.
+    """
+
     intent: Literal["provisioned", "released"]
-    enforced: tuple[str, ...] = ()
-    pending: tuple[str, ...] = ()
-    pending_since: str | None = None
-    waits_for: tuple[str, ...] = ()
-    why: str | None = None
-    let_in: tuple[str, ...] = ()
-    grants: int = 0
-    left: int = 0
-    error: str | None = None
     execution: str | None = None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Protocol
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, ValidationError
 
 from contract import names
 from lambdas.core.errors import InvalidRequestError
@@ -62,12 +62,6 @@ class _Detail(Request):
     site: str
 
 
-class _Grant(Request):
-    """That there is one: to whom, the account itself knows."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
 class _StatusDetail(_Detail):
     state: str
     intent: str
@@ -75,10 +69,11 @@ class _StatusDetail(_Detail):
     enforced: _Items = ()
     pending: _Items = ()
     pending_since: str | None = None
+    servers: _Items = ()
+    moved: _Items = ()
     waits_for: _Items = ()
     why: _Text | None = None
     let_in: _Items = ()
-    grants: Annotated[tuple[_Grant, ...], BeforeValidator(_few)] = ()
     left: _Items = ()
     error: _Text | None = None
 
@@ -182,13 +177,13 @@ def _status(detail: _StatusDetail, *, account_id: str, region: str) -> FleetStat
         rf"arn:[a-z-]+:states:{re.escape(region)}:{account_id}:execution:vbr-privatelink-reconcile:"
         r"[A-Za-z0-9._-]{1,80}"
     )
-    return parse(
-        FleetStatus,
-        {
-            **detail.model_dump(exclude={"site", "grants", "left"}),
-            "grants": len(detail.grants),
-            "left": len(detail.left),
-            "execution": detail.execution if own.fullmatch(detail.execution) else None,
-            "pending_since": detail.pending_since and _moment(detail.pending_since).strftime(_TIME),
-        },
-    )
+    kept = detail.model_dump(exclude={"site"}) | {
+        "execution": detail.execution if own.fullmatch(detail.execution) else None,
+        "pending_since": detail.pending_since and _moment(detail.pending_since).strftime(_TIME),
+    }
+    try:
+        return FleetStatus.model_validate(kept)
+    except ValidationError as error:
+        raise InvalidRequestError(
+            f"detail: {error.errors(include_url=False)[0]['msg']}; the account has another version"
+        ) from error

@@ -1,10 +1,10 @@
 """Everything about one site, as a section with its buttons."""
 
 from datetime import datetime
-from typing import Literal
 
 from contract.documents import EndpointState, Outcome
-from lambdas.core.markup import Content, Markup, element, joined, parameters
+from lambdas.core.markup import Content, Markup, element, joined
+from lambdas.core.site_buttons import buttons
 from lambdas.core.site_markup import (
     ago,
     badge,
@@ -16,21 +16,6 @@ from lambdas.core.site_markup import (
 )
 from lambdas.core.site_overview import Level
 from lambdas.show_sites.logic import MOST_ROWS, Details, View, Word
-
-Request = Literal["provision", "check", "release"]
-
-_PROVISION = (
-    "Provision site {site}? Its bucket and endpoint are made or repaired, a bucket that nobody relies on yet "
-    "is locked to the endpoint, and the backup servers are told to use it. {again}Nothing is deleted."
-)
-_AGAIN = "The site was released: this takes it into use again. "
-_CHECK = "Check site {site} for changes made by hand? Nothing is changed: what differs is told, not repaired."
-_RELEASE = (
-    "Release site {site}? In this order: the lock is taken off its buckets; the backup servers are told to "
-    "go back to Veeam's own endpoints; when every one has reported, the endpoint and its security group are "
-    "deleted. Buckets and backups stay, and so do your own policy statements. Until the site is provisioned "
-    "again, backups go over the public endpoints."
-)
 
 _OUTCOMES = {
     Outcome.ADOPTED: ("Uses the endpoint", Level.IN_ORDER),
@@ -67,7 +52,14 @@ def _section(details: Details, *, number: int, now: datetime, start_function: st
         problem_list(row.problems),
         element("dl", *_facts(details, now=now)),
         _servers(details, now=now),
-        _buttons(details, start_function=start_function) if details.startable else "",
+        buttons(
+            row,
+            wanted=details.intent == "provisioned",
+            function=start_function,
+            about={"site": row.site},
+        )
+        if details.startable
+        else "",
         class_=f"site {level_class(row.level)}",
         aria_labelledby=heading,
     )
@@ -173,40 +165,4 @@ def _server(word: Word, *, now: datetime) -> Markup:
             element("div", f"VBR {report.vbr_version or 'not known'}"),
             element("div", f"document {report.document_version}"),
         ),
-    )
-
-
-def _buttons(details: Details, *, start_function: str) -> Markup:
-    site = details.row.site
-    wanted = details.intent == "provisioned"
-    offers: list[tuple[Request, str, str]] = [
-        ("provision", "Provision", _PROVISION.format(site=site, again="" if wanted else _AGAIN)),
-        ("check", "Check for drift", _CHECK.format(site=site)),
-        ("release", "Release", _RELEASE.format(site=site)),
-    ]
-    first = "provision" if not wanted or details.row.level is Level.WRONG else None
-    return element(
-        "div",
-        *(
-            part
-            for request, label, confirmation in offers
-            for part in (
-                element(
-                    "button",
-                    label,
-                    type="button",
-                    class_="btn first" if request == first else "btn",
-                    aria_label=f"{label}: site {site}",
-                ),
-                element(
-                    "cwdb-action",
-                    parameters({"request": request, "site": site}),
-                    action="call",
-                    display="popup",
-                    confirmation=confirmation,
-                    endpoint=start_function,
-                ),
-            )
-        ),
-        class_="actions",
     )

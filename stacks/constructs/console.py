@@ -43,8 +43,6 @@ class Console(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
-        self._name = shared.name
-        self._region = stack.region
         environment = {"SITES": ",".join(sites)}
         runs = explained(stack, [execution_arns], "Runs of this one workflow: each has a name of its own.")
         self.start = ProductFunction(
@@ -111,37 +109,52 @@ class Console(Construct):
             console.show_the_sites(self.show.function.function_arn),
         ]
         press = console.press_the_buttons(self.start.function.function_arn)
-        readers = self._policy("Readers", "may look at the dashboard", look, runs)
-        operators = self._policy(
-            "Operators", "may look at the dashboard and press its buttons", [*look, press], runs
+        readers = policy_of_people(
+            self,
+            "Readers",
+            name=f"{shared.name}-readers-{stack.region}",
+            may="may look at the dashboard",
+            statements=look,
+            explained_wildcards=runs,
+        )
+        operators = policy_of_people(
+            self,
+            "Operators",
+            name=f"{shared.name}-operators-{stack.region}",
+            may="may look at the dashboard and press its buttons",
+            statements=[*look, press],
+            explained_wildcards=runs,
         )
         CfnOutput(self, "DashboardName", value=f"{shared.name}-{stack.region}")
         CfnOutput(self, "ReadersPolicyArn", value=readers.managed_policy_arn)
         CfnOutput(self, "OperatorsPolicyArn", value=operators.managed_policy_arn)
 
-    def _policy(
-        self,
-        who: str,
-        may: str,
-        statements: Sequence[iam.PolicyStatement],
-        explained_wildcards: Mapping[str, str],
-    ) -> iam.ManagedPolicy:
-        """By a fixed name, so that permission sets of IAM Identity Center can name it in every account."""
-        policy = iam.ManagedPolicy(
-            self,
-            who,
-            managed_policy_name=f"{self._name}-{who.lower()}-{self._region}",
-            description=f"VBR PrivateLink: {may}",
-            statements=[statement.copy() for statement in statements],
+
+def policy_of_people(
+    scope: Construct,
+    who: str,
+    *,
+    name: str,
+    may: str,
+    statements: Sequence[iam.PolicyStatement],
+    explained_wildcards: Mapping[str, str],
+) -> iam.ManagedPolicy:
+    """By a fixed name, so that permission sets of IAM Identity Center can name it in every account."""
+    policy = iam.ManagedPolicy(
+        scope,
+        who,
+        managed_policy_name=name,
+        description=f"VBR PrivateLink: {may}",
+        statements=[statement.copy() for statement in statements],
+    )
+    reasons = {
+        "Resource::*": "CloudWatch's lists, metrics and alarms accept no resource.",
+        **explained_wildcards,
+    }
+    Validations.of(policy).acknowledge(
+        *(
+            Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason)
+            for finding, reason in reasons.items()
         )
-        reasons = {
-            "Resource::*": "CloudWatch's lists, metrics and alarms accept no resource.",
-            **explained_wildcards,
-        }
-        Validations.of(policy).acknowledge(
-            *(
-                Acknowledgment(id=f"AwsSolutions-IAM5[{finding}]", reason=reason)
-                for finding, reason in reasons.items()
-            )
-        )
-        return policy
+    )
+    return policy

@@ -7,7 +7,9 @@ The bus is open to the organization and to nobody else. Whatever a sender claims
 rows only: the rows' keys are what EventBridge says of the sender.
 """
 
-from aws_cdk import Acknowledgment, CfnOutput, Duration, RemovalPolicy, Stack, Validations
+from collections.abc import Iterator
+
+from aws_cdk import Acknowledgment, ArnFormat, CfnOutput, Duration, RemovalPolicy, Stack, Validations
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
@@ -20,14 +22,20 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from contract import names
-from stacks.constructs.hub_link import NEWS, SOURCE
+from stacks.constructs.console import WHOLE_WIDTH, policy_of_people
+from stacks.constructs.product_function import ProductFunction
 from stacks.constructs.site import NAME, shared_by_functions
-from stacks.constructs.step_function_lambda import StepFunctionLambda
 from stacks.hub_settings import HubSettings
+from stacks.policies import console
 from stacks.policies import fleet as policies
+from stacks.policies.fleet import NEWS, SOURCE
+from stacks.policies.wildcards import explained
 
 EVENT_BUS = f"{NAME}-fleet"
 METRICS = "VbrPrivateLink"
+# CloudWatch finds functions for its widgets by this beginning.
+SHOW_FUNCTION = "customWidgetVbrPrivateLinkFleet"
+START_FUNCTION = "customWidgetVbrPrivateLinkFleetStart"
 
 
 def requesting_role(hub_region: names.Region) -> str:
@@ -71,15 +79,18 @@ class Fleet(Construct):
         )
         self._hear()
         self._watch(alert_emails)
+        self._show()
         CfnOutput(self, "FleetTable", value=self.table.table_name)
 
     def _hear(self) -> None:
         bus = events.EventBus(self, "Bus", event_bus_name=EVENT_BUS, description="What sites say")
         let_accounts_tell(self, bus, self._hub)
-        record = StepFunctionLambda(
+        record = ProductFunction(
             self,
             "RecordSiteStatus",
-            step="record_site_status",
+            folder="record_site_status",
+            name=f"{NAME}-record-site-status",
+            purpose="The hub keeps what the sites of all accounts say",
             shared=self._shared,
             statements=[policies.keep_what_sites_say(self.table)],
             environment={"FLEET_TABLE": self.table.table_name},
@@ -95,11 +106,102 @@ class Fleet(Construct):
         )
         CfnOutput(self, "EventBusArn", value=bus.event_bus_arn)
 
+    def _show(self) -> None:
+        """The dashboard, what its buttons call, and the policies of those who use it."""
+        stack, name = Stack.of(self), f"{NAME}-fleet-{Stack.of(self).region}"
+        buses = list(self._account_buses())
+        start = ProductFunction(
+            self,
+            "RequestRun",
+            folder="request_run",
+            name=START_FUNCTION,
+            purpose="The buttons of the fleet's dashboard: asks an account for a run, and nothing else",
+            shared=self._shared,
+            statements=[
+                policies.know_the_site(self.table),
+                policies.ask_accounts(buses, self._hub.organization_id),
+            ],
+            environment={"FLEET_TABLE": self.table.table_name},
+            # The accounts' buses compare its ARN as a string: the name never changes.
+            role_name=requesting_role(names.Region(stack.region)),
+            explained_wildcards=explained(
+                stack, buses, "The default bus of any account of the organization, in the hub's Regions."
+            ),
+        )
+        show = ProductFunction(
+            self,
+            "ShowFleet",
+            folder="show_fleet",
+            name=SHOW_FUNCTION,
+            purpose="The fleet's dashboard: reads, and nothing else",
+            shared=self._shared,
+            statements=[policies.look_at_the_fleet(self.table)],
+            environment={
+                "FLEET_TABLE": self.table.table_name,
+                "SILENT_AFTER_DAYS": str(self._hub.silent_after_days),
+                "START_FUNCTION_ARN": start.function.function_arn,
+                # Its filter calls it again; a reference to itself would be a circle.
+                "SHOW_FUNCTION_ARN": stack.format_arn(
+                    service="lambda",
+                    resource="function",
+                    resource_name=SHOW_FUNCTION,
+                    arn_format=ArnFormat.COLON_RESOURCE_NAME,
+                ),
+            },
+        )
+        cloudwatch.Dashboard(
+            self,
+            "Dashboard",
+            dashboard_name=name,
+            widgets=[
+                [
+                    cloudwatch.CustomWidget(
+                        title="VBR PrivateLink: sites of all accounts",
+                        function_arn=show.function.function_arn,
+                        width=WHOLE_WIDTH,
+                        height=24,
+                        params={"show": "all"},
+                        update_on_time_range_change=False,
+                    )
+                ]
+            ],
+        )
+        dashboard = stack.format_arn(
+            service="cloudwatch", region="", resource="dashboard", resource_name=name
+        )
+        look = [
+            *console.view_the_dashboard(dashboard),
+            console.show_the_sites(show.function.function_arn),
+        ]
+        press = console.press_the_buttons(start.function.function_arn)
+        for who, may, statements in (
+            ("Readers", "may look at the fleet's dashboard", look),
+            ("Operators", "may look at the fleet's dashboard and press its buttons", [*look, press]),
+        ):
+            policy = policy_of_people(
+                self,
+                who,
+                name=f"{NAME}-fleet-{who.lower()}-{stack.region}",
+                may=may,
+                statements=statements,
+                explained_wildcards={},
+            )
+            CfnOutput(self, f"{who}PolicyArn", value=policy.managed_policy_arn)
+        CfnOutput(self, "DashboardName", value=name)
+
+    def _account_buses(self) -> Iterator[str]:
+        partition = Stack.of(self).partition
+        for region in self._hub.regions:
+            for account in ("*",) if self._hub.organization_id else self._hub.accounts:
+                yield f"arn:{partition}:events:{region}:{account}:event-bus/default"
+
     def _watch(self, alert_emails: tuple[str, ...]) -> None:
-        survey = StepFunctionLambda(
+        survey = ProductFunction(
             self,
             "SurveyFleet",
-            step="survey_fleet",
+            folder="survey_fleet",
+            name=f"{NAME}-survey-fleet",
+            purpose="The hub counts the sites that somebody should look at",
             shared=self._shared,
             statements=[policies.look_at_the_fleet(self.table)],
             environment={

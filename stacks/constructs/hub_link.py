@@ -14,11 +14,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-SOURCE = "vbr-privatelink"
-# What a site says of itself; the hub's bus accepts these and no other.
-NEWS = ("Access Ended", "Access Granted", "Drift Found", "Site Status")
-# Who may read the backups from elsewhere is decided in the account itself: no "Access Grant Requested".
-REQUESTS = ("Check Requested", "Provision Requested", "Release Requested")
+from stacks.policies.fleet import NEWS, REQUESTS, SOURCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
@@ -44,7 +43,6 @@ class StepFunctionLambda(ProductFunction):
         environment: Mapping[str, str] | None = None,
         role_name: str | None = None,
         explained_wildcards: Mapping[str, str] | None = None,
-        dead_letters: sqs.IQueue | None = None,
     ) -> None:
         super().__init__(
             scope,
@@ -57,7 +55,6 @@ class StepFunctionLambda(ProductFunction):
             environment=environment,
             role_name=role_name,
             explained_wildcards=explained_wildcards,
-            dead_letters=dead_letters,
         )
 
     def task(

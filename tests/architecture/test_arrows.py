@@ -69,6 +69,7 @@ HANDLERS_WITH_A_CLOCK = {
     "lambdas/read_adoption/handler.py",
     "lambdas/record_site_status/handler.py",
     "lambdas/survey_fleet/handler.py",
+    "lambdas/show_fleet/handler.py",
     "lambdas/show_sites/handler.py",
 }
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
@@ -248,6 +249,8 @@ def test_only_adapters_and_the_frame_know_botocore() -> None:
                 "lambdas/core/site_overview.py",
                 "lambdas/read_adoption/logic.py",
                 "lambdas/record_site_status/logic.py",
+                "lambdas/show_fleet/fleet_sections.py",
+                "lambdas/show_fleet/logic.py",
                 "lambdas/show_sites/dynamodb_sites.py",
                 "lambdas/show_sites/logic.py",
                 "lambdas/show_sites/site_sections.py",

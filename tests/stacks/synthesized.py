@@ -15,7 +15,7 @@ STACK = "VbrPrivateLinkSite"
 HUB = "VbrPrivateLinkHub"
 STACK_SET = f"{HUB}Sites*.stackset.template.json"
 # Folders in lambdas/ whose functions are in the hub, and in no site's account.
-OF_THE_HUB = {"record_site_status", "survey_fleet"}
+OF_THE_HUB = {"record_site_status", "request_run", "show_fleet", "survey_fleet"}
 # Without network and without an account: nothing is looked up. The port is the one of "discard".
 SCRUBBED = {
     "AWS_EC2_METADATA_DISABLED": "true",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from contract.settings import SiteSettings, settings_digest
-from stacks.constructs.hub_link import NEWS, REQUESTS
+from stacks.policies.fleet import NEWS, REQUESTS
 from tests.stacks.synthesized import HUB, ROOT, Synthesized, actions, as_text, resources, synthesize
 
 pytestmark = pytest.mark.xdist_group("synth")
@@ -338,6 +338,8 @@ def test_what_the_hub_can_not_keep_is_not_lost(hub: Synthesized) -> None:
     [
         ("record_site_status", {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:UpdateItem"}),
         ("survey_fleet", {"dynamodb:Scan"}),
+        ("show_fleet", {"dynamodb:Scan"}),
+        ("request_run", {"dynamodb:GetItem"}),
     ],
 )
 def test_each_function_of_the_hub_may_do_its_own_work(hub: Synthesized, step: str, allowed: set[str]) -> None:
@@ -352,6 +354,57 @@ def test_each_function_of_the_hub_may_do_its_own_work(hub: Synthesized, step: st
 
     assert set(on_the_table) == allowed
     assert all(arns == [f"<{table}.Arn>"] for arns in on_the_table.values())
+
+
+def test_only_one_function_asks_accounts_and_that_under_a_fixed_name(hub: Synthesized) -> None:
+    """The accounts' buses compare its ARN; and what it may put is what they take."""
+    asking = [
+        (policy["Roles"], statement)
+        for policy in hub.of_type("AWS::IAM::Policy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "events:PutEvents" in actions(statement)
+    ]
+    ((roles, statement),) = asking
+    role = hub.role_of("request_run")
+
+    assert roles == [{"Ref": role}]
+    assert hub.resources[role]["Properties"]["RoleName"] == ROLE.split("/")[1]
+    assert resources(statement) == [
+        f"arn:<AWS::Partition>:events:{region}:*:event-bus/default"
+        for region in EXAMPLE["settings"]["hub"]["regions"]
+    ]
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:ResourceOrgID": "o-a1b2c3d4e5"},
+        "ForAllValues:StringEquals": {
+            "events:source": "vbr-privatelink",
+            "events:detail-type": list(REQUESTS),
+        },
+    }
+
+
+def test_a_reader_looks_and_an_operator_presses(hub: Synthesized) -> None:
+    """CloudWatch calls both functions with the permissions of whoever is before the dashboard."""
+    by_function = {
+        function["FunctionName"]: name
+        for name, function in hub.of_type("AWS::Lambda::Function").items()
+        if "FunctionName" in function
+    }
+    may = {
+        policy["ManagedPolicyName"]: {
+            arn
+            for statement in policy["PolicyDocument"]["Statement"]
+            if "lambda:InvokeFunction" in actions(statement)
+            for arn in resources(statement)
+        }
+        for policy in hub.of_type("AWS::IAM::ManagedPolicy").values()
+    }
+    show = f"<{by_function['customWidgetVbrPrivateLinkFleet']}.Arn>"
+    start = f"<{by_function['customWidgetVbrPrivateLinkFleetStart']}.Arn>"
+
+    assert may == {
+        f"vbr-privatelink-fleet-readers-{HUB_REGION}": {show},
+        f"vbr-privatelink-fleet-operators-{HUB_REGION}": {show, start},
+    }
 
 
 def test_the_key_of_the_table_is_account_and_place(hub: Synthesized) -> None:

@@ -172,8 +172,7 @@ def test_a_status_is_kept_as_it_was_said() -> None:
         intent="provisioned",
         enforced=("vbr-tokyo",),
         let_in=("vpce-0123456789abcdef0",),
-        grants=1,
-        left=2,
+        left=("a", "b"),
         execution=EXECUTION,
     )
 

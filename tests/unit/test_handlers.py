@@ -44,7 +44,7 @@ from tests.unit.sites import (
 )
 
 # What the console calls answers with HTML, and has tests of its own.
-WIDGETS = {"show_sites", "start_run"}
+WIDGETS = {"request_run", "show_fleet", "show_sites", "start_run"}
 STEPS = sorted(
     {path.parent.name for path in Path(__file__).parents[2].glob("lambdas/*/handler.py")} - WIDGETS
 )
