@@ -227,10 +227,16 @@ class Fleet(Construct):
         for address in alert_emails:
             topic.add_subscription(subscriptions.EmailSubscription(address))
         counted = {
-            "SitesFailed": "The last run of a site has failed; the fleet's dashboard says why.",
+            "SitesFailed": (
+                "The last run of a site has failed; the fleet's dashboard says why.",
+                cloudwatch.TreatMissingData.NOT_BREACHING,
+            ),
             "SitesNotHeardOf": (
-                f"A site has said nothing for {self._hub.silent_after_days} days: its schedule, its way to "
-                "the hub, or its account is gone."
+                (
+                    f"A site has said nothing for {self._hub.silent_after_days} days: its schedule, its way "
+                    "to the hub, or its account is gone. Or nobody counts: so it is until the first survey."
+                ),
+                cloudwatch.TreatMissingData.BREACHING,
             ),
         }
         alarms = [
@@ -247,12 +253,12 @@ class Fleet(Construct):
                 ),
                 threshold=1,
                 comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-                # Of three hours, so that one late survey is no alarm; none at all is.
+                # Of three hours, so that one late survey is no alarm; none at all is, in one of the two.
                 evaluation_periods=3,
                 datapoints_to_alarm=2,
-                treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
+                treat_missing_data=missing,
             )
-            for name, description in counted.items()
+            for name, (description, missing) in counted.items()
         ]
         alarms.append(
             cloudwatch.Alarm(

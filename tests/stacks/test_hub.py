@@ -430,8 +430,10 @@ def test_alarms_are_about_numbers_that_the_survey_counts(hub: Synthesized) -> No
         assert alarm["AlarmActions"]
         if alarm["Namespace"] == "VbrPrivateLink":
             assert alarm["Dimensions"] == [{"Name": "service", "Value": "survey_fleet"}]
-            # A survey that doesn't run sees nothing.
-            assert alarm["TreatMissingData"] == "breaching"
+    # A survey that doesn't run sees nothing, and one alarm is enough to say so.
+    missing = {alarm["MetricName"]: alarm["TreatMissingData"] for alarm in alarms}
+    assert missing["SitesNotHeardOf"] == "breaching"
+    assert missing["SitesFailed"] == "notBreaching"
 
 
 # The buckets of the Regions
