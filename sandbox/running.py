@@ -57,7 +57,7 @@ class SandboxOptions:
     """
     `assembly` is a synthesized app; without one the app of `root` is synthesized into the state folder, with
     `settings` in place of those of cdk.json if there are any. Buckets in `existing` are there before the
-    stack is deployed: somebody else has made them.
+    stack is deployed: somebody else has made them. `waits` shortens the waits before retries.
     """
 
     state: Path
@@ -66,6 +66,7 @@ class SandboxOptions:
     assembly: Path | None
     settings: Mapping[str, Any] | None = None
     existing: tuple[str, ...] = ()
+    waits: float = 1.0
 
 
 class Sandbox:
@@ -142,6 +143,7 @@ class Sandbox:
                     account_id=self.assembly.account_id,
                     region=self.assembly.region,
                     pending_seconds=self._options.pending_seconds,
+                    waits=self._options.waits,
                 ),
                 authority=authority,
             )

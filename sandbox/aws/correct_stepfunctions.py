@@ -10,7 +10,8 @@ What moto's interpreter gets wrong, and AWS does:
 - Retry counters survive when a state is entered again. AWS starts counting anew each time.
 - A retry's wait can't be interrupted, StopExecution shows no effect until the running task ends, and
   forgets error and cause.
-- An error of the plain Lambda integration is called "Exception". AWS calls it `Lambda.<code>`.
+- An error of the plain Lambda integration is called "Exception", a lost connection to Lambda
+  `States.TaskFailed`. AWS: `Lambda.<code>`, `Lambda.SdkClientException`.
 - An exception in the interpreter leaves the execution RUNNING for ever.
 - An error of an AWS SDK integration has the service's name in lower case. AWS:
   `Ssm.ParameterNotFoundException`.
@@ -28,7 +29,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult
 from moto.s3.models import s3_backends
@@ -80,8 +81,10 @@ LONGEST_NAME = 80
 _FORBIDDEN_IN_NAME = re.compile(r"[\s<>{}\[\]?*\"#%\\^|~`$&,;:/\x00-\x1f\x7f-\x9f]")
 
 
-def apply(corrections: Corrections, *, client_for: ClientFor, status_changed: StatusChange) -> None:
-    """Correct Step Functions."""
+def apply(
+    corrections: Corrections, *, client_for: ClientFor, status_changed: StatusChange, waits: float
+) -> None:
+    """Correct Step Functions; retries wait *waits* times as long as they say."""
     settings: Any = default_user_config["stepfunctions"]
     before = dict(settings)
     settings["execute_state_machine"] = True
@@ -99,7 +102,7 @@ def apply(corrections: Corrections, *, client_for: ClientFor, status_changed: St
     _made_by_cloudformation(corrections)
     _starts(corrections, status_changed)
     _ends(corrections, status_changed)
-    _retries(corrections)
+    _retries(corrections, waits)
     _task_clients(corrections, client_for)
     _lambda_errors(corrections)
     _sdk_errors(corrections)
@@ -322,7 +325,7 @@ def _ends(corrections: Corrections, status_changed: StatusChange) -> None:
 # Retrying
 
 
-def _retries(corrections: Corrections) -> None:
+def _retries(corrections: Corrections, waits: float) -> None:
     def evaluate(self: Any, env: Any) -> None:
         """As the original, with a wait that StopExecution ends."""
         self.error_equals.eval(env)
@@ -335,7 +338,7 @@ def _retries(corrections: Corrections) -> None:
             return
         for part in (self.interval_seconds, self.backoff_rate, self.max_delay_seconds, self.jitter_strategy):
             part.eval(env=env)
-        until = time.monotonic() + float(env.stack.pop())
+        until = time.monotonic() + float(env.stack.pop()) * waits
         while env.is_running() and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.05))
         env.stack.append(RetrierOutcome.Executed)
@@ -371,8 +374,12 @@ def _task_clients(corrections: Corrections, client_for: ClientFor) -> None:
 def _lambda_errors(corrections: Corrections) -> None:
     def from_error(self: Any, env: Any, ex: Exception) -> Any:
         failure = original(self, env, ex)
-        if isinstance(ex, ClientError):
-            name = f"Lambda.{ex.response['Error']['Code']}"
+        if isinstance(ex, ClientError | BotoCoreError):
+            name = (
+                f"Lambda.{ex.response['Error']['Code']}"
+                if isinstance(ex, ClientError)
+                else "Lambda.SdkClientException"
+            )
             failure.error_name = CustomErrorName(name)
             failure.event_details["lambdaFunctionFailedEventDetails"]["error"] = name
         return failure

@@ -39,6 +39,7 @@ from sandbox.aws import (
 )
 from sandbox.aws.deployment import Deployer
 from sandbox.aws.event_delivery import EventDelivery
+from sandbox.aws.faults import Faults
 from sandbox.aws.gateway import Gateway
 from sandbox.aws.identity import Credentials, Identities
 from sandbox.aws.lambda_runtime import FunctionSpec, LambdaRuntime
@@ -75,6 +76,8 @@ class EmbeddedAwsOptions:
     """How long an interface endpoint stays pending."""
     port: int = 0
     """0: any free one."""
+    waits: float = 1.0
+    """How long retries wait in state machines and functions: 1 is as long as AWS would let them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,12 +363,17 @@ class EmbeddedAws:
             options.state / "aws" / "lambda",
             addresses=self._addresses,
             credentials=self._function_credentials,
+            waits=options.waits,
         )
+        self.faults = Faults(self._runtime.out_of_time)
         self._delivery = EventDelivery(client_for=self._rule_client, invoke=self._invoke)
         correct_iam.apply(corrections)
         correct_lambda.apply(corrections, self._runtime)
         correct_stepfunctions.apply(
-            corrections, client_for=self._machine_client, status_changed=self._execution_changed
+            corrections,
+            client_for=self._machine_client,
+            status_changed=self._execution_changed,
+            waits=options.waits,
         )
         correct_events.apply(corrections, self._delivery)
         correct_s3.apply(corrections)
@@ -381,6 +389,7 @@ class EmbeddedAws:
             DomainDispatcherApplication(create_backend_app),
             identities=self._identities,
             log=log,
+            faults=self.faults,
             account_id=options.account_id,
             region=options.region,
         )

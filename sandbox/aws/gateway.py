@@ -1,7 +1,7 @@
 """
 The front of the emulator: every request passes here before moto sees it.
 
-    host name → which call → who asks → may they → moto → one line in the log
+    host name → which call → who asks → does a fault strike → may they → moto → one line in the log
 
 The gateway knows nothing of single services beyond S3's doors; it takes what it needs to know (an
 endpoint's policy, a bucket's owner) from moto's own backends.
@@ -26,6 +26,7 @@ from sandbox.aws.authorization import Circumstances, DeniedError
 from sandbox.aws.calls import AwsCall
 from sandbox.aws.correct_endpoints import current_state
 from sandbox.aws.errors import ErrorAnswer
+from sandbox.aws.faults import Fault, Faults, Refused
 from sandbox.aws.hosts import Door, UnknownHostError, door_of
 from sandbox.aws.identity import ANONYMOUS, Identities, Principal, UnknownKeyError
 from sandbox.aws.listener import HOST_KEY, TLS_VERSION_KEY, WsgiApplication
@@ -67,12 +68,14 @@ class Gateway:
         *,
         identities: Identities,
         log: RequestLog,
+        faults: Faults,
         account_id: str,
         region: str,
     ) -> None:
         self._application = application
         self._identities = identities
         self._log = log
+        self._faults = faults
         self._account_id = account_id
         self._region = region
         # moto reads, decides and writes without locks; a conditional write must not be overtaken in between.
@@ -100,10 +103,15 @@ class Gateway:
         # name below.
         environ["HTTP_HOST"] = "127.0.0.1"
         call = calls.understand(environ, default_region=door.region or self._region)
-        principal = ANONYMOUS
+        principal, fault = ANONYMOUS, None
         try:
             principal = self._identities.principal(call.access_key_id)
-            answer = self._checked(environ, call, principal, door, endpoint)
+            fault = self._faults.at(call, principal)
+            answer = (
+                _refusal(call, fault.answer)
+                if isinstance(fault, Refused)
+                else self._checked(environ, call, principal, door, endpoint)
+            )
         except UnknownKeyError as error:
             answer = _refusal(call, _unknown_key(call, error))
         except DeniedError as error:
@@ -122,7 +130,8 @@ class Gateway:
         if environ["REQUEST_METHOD"] == "HEAD":
             answer = dataclasses.replace(answer, body=b"")
         if not principal.internal:
-            self._write(environ, call, principal, door, answer)
+            self._write(environ, call, principal, door, answer, fault)
+        self._faults.before_answering(fault, principal)
         return answer
 
     def _checked(
@@ -198,7 +207,13 @@ class Gateway:
         return _Answer(status=status, headers=headers, body=body)
 
     def _write(
-        self, environ: Mapping[str, Any], call: AwsCall, principal: Principal, door: Door, answer: _Answer
+        self,
+        environ: Mapping[str, Any],
+        call: AwsCall,
+        principal: Principal,
+        door: Door,
+        answer: _Answer,
+        fault: Fault | None,
     ) -> None:
         code, message = _error_of(answer) if answer.code >= 300 else (None, None)
         self._log.write(
@@ -217,6 +232,7 @@ class Gateway:
             error_code=code,
             error_message=message,
             user_agent=environ.get("HTTP_USER_AGENT"),
+            fault=None if fault is None else str(fault),
         )
 
 

@@ -102,12 +102,12 @@ class _Forker:
 class _Template(_Forker):
     """The process that everything is forked from; it ends with this one."""
 
-    def __init__(self) -> None:
+    def __init__(self, waits: float) -> None:
         requests, theirs = socket.socketpair()
         with theirs:
             self._process = subprocess.Popen(
                 # -P: the bootstrap's own folder must not be importable. -u: prints arrive when they are made.
-                [sys.executable, "-P", "-u", str(BOOTSTRAP), str(theirs.fileno())],
+                [sys.executable, "-P", "-u", str(BOOTSTRAP), str(theirs.fileno()), str(waits)],
                 env=_common_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -223,6 +223,7 @@ class _Process:
         self._code_lock = threading.Lock()
         self._unread = b""
         self._closed = False
+        self._out_of_time = False
         self._stopping = threading.Lock()
         # Held while the pipes are used, and to close them: a number that is closed under a reader may
         # already belong to somebody else. Reentrant: an invocation that is out of time stops itself.
@@ -252,7 +253,7 @@ class _Process:
         }
         self._send(invocation)
         answer = self._next_answer(started + self.spec.timeout)
-        if answer is None and self.alive:
+        if answer is None and (self._out_of_time or self.alive):
             self.stop()
             text = f"RequestId: {request_id} Error: Task timed out after {self.spec.timeout:.2f} seconds"
             outcome = _platform_error("Sandbox.Timedout", text)
@@ -273,6 +274,11 @@ class _Process:
             ]
         )
         return outcome
+
+    def out_of_time(self) -> None:
+        """End the invocation that is under way as if its time were up."""
+        self._out_of_time = True
+        self.stop()
 
     def stop(self) -> None:
         """End the process and everything that belongs to it; harmless when it is done already."""
@@ -403,6 +409,13 @@ class _Pool:
         for process in processes:
             process.stop()
 
+    def out_of_time(self) -> None:
+        """Let the time of every invocation that is under way be up."""
+        with self._lock:
+            busy = list(self._busy)
+        for process in busy:
+            process.out_of_time()
+
     def retire(self) -> None:
         """Let running invocations end, then stop; idle processes go at once."""
         with self._lock:
@@ -441,8 +454,10 @@ class LambdaRuntime:
         *,
         addresses: Callable[[], dict[str, str]],
         credentials: Callable[[FunctionSpec], Credentials],
+        waits: float,
     ) -> None:
         self._folder = folder
+        self._waits = waits
         self._addresses = addresses
         self._credentials = credentials
         self._lock = threading.Lock()
@@ -462,6 +477,13 @@ class LambdaRuntime:
                     pool.retire()
                 pool = self._pools[spec.arn] = self._new_pool(spec, code, emit)
         return pool.invoke(event)
+
+    def out_of_time(self, name: str) -> None:
+        """Let the time of whatever runs of the function *name* be up."""
+        with self._lock:
+            pools = [pool for pool in self._pools.values() if pool.spec.name == name]
+        for pool in pools:
+            pool.out_of_time()
 
     def stop(self) -> None:
         """End every process."""
@@ -483,7 +505,7 @@ class LambdaRuntime:
                 archive.extractall(unpacked)
             shutil.move(unpacked, folder)
         # At the first function: many an embedded AWS never runs one.
-        template = self._template = self._template or _Template()
+        template = self._template = self._template or _Template(self._waits)
         if len(self._pools) == FEW_FUNCTIONS:
             template.share_models()
         log_file = self._folder / f"{spec.name}.log"

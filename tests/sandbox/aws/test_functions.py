@@ -246,6 +246,7 @@ def test_an_invocation_that_is_stopped_with_everything_ends_as_an_exit(tmp_path:
         tmp_path / "functions",
         addresses=dict,
         credentials=lambda _: Credentials(access_key_id="AKIAIOSFODNN7EXAMPLE", secret_access_key="secret"),
+        waits=1.0,
     )
     with ThreadPoolExecutor(max_workers=2) as threads:
         running = [
