@@ -9,6 +9,7 @@ tier), and each side treats the other's document as hostile until `from_json` ha
 import json
 import re
 from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Self
 
@@ -203,9 +204,13 @@ def _check_id(value: object, *, field: str) -> str:
 
 
 def _time(value: object, *, field: str) -> str:
-    if not isinstance(value, str) or not _TIME.fullmatch(value):
-        raise ContractError(field, f"{names.shown(value)} is not a time in UTC such as 2026-01-31T22:00:00Z")
-    return value
+    """Check that it is a moment of the calendar: the workflow reckons with it."""
+    try:
+        if isinstance(value, str) and _TIME.fullmatch(value) and datetime.fromisoformat(value):
+            return value
+    except ValueError:
+        pass
+    raise ContractError(field, f"{names.shown(value)} is not a time in UTC such as 2026-01-31T22:00:00Z")
 
 
 def _plain(text: str, longest: int) -> str:

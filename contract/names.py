@@ -148,7 +148,10 @@ def private_address(value: object, *, field: str) -> str:
         address = ipaddress.ip_address(value) if isinstance(value, str) else None
     except ValueError:
         address = None
-    if address is None or zone or str(address) != value:
+    # Those that begin with 80 zero bits stand for an IPv4 address or for the machine itself; how they are
+    # written depends on the version of Python, and both sides must say the same.
+    special = isinstance(address, ipaddress.IPv6Address) and int(address) >> 48 == 0
+    if address is None or zone or special or str(address) != value:
         raise ContractError(field, f"{shown(value)} is not an IP address")
     return str(address)
 

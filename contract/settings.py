@@ -22,6 +22,7 @@ from contract.reading import Fields, json_object
 _VPC = re.compile(r"vpc-[0-9a-f]{8,17}")
 _SUBNET = re.compile(r"subnet-[0-9a-f]{8,17}")
 _GROUP = re.compile(r"sg-[0-9a-f]{8,17}")
+_CIDR = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}/(?:0|[1-9][0-9]?)")
 _PREFIX = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,18}[a-z0-9])?")
 # Exact principals only: a pattern can be minted by anyone who may create roles.
 _PRINCIPAL = re.compile(r"arn:aws(?:-[a-z]+)*:iam::[0-9]{12}:(?:role|user)/[A-Za-z0-9+=,.@_/-]{1,512}")
@@ -160,16 +161,18 @@ def _bucket(value: object, *, field: str) -> BucketSettings:
 
 
 def _cidr(value: object, *, field: str) -> str:
-    try:
-        network = ipaddress.IPv4Network(value) if isinstance(value, str) else None
-    except ValueError as error:
-        raise ContractError(
-            field, f"{names.shown(value)} is not an IPv4 network ({error}); give one such as 10.0.0.0/8"
-        ) from error
-    if network is None:
+    # The standard library also takes an address alone, and masks, some of which mean the opposite.
+    if not isinstance(value, str) or not _CIDR.fullmatch(value):
         raise ContractError(
             field, f"{names.shown(value)} is not an IPv4 network; give one such as 10.0.0.0/8"
         )
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError as error:
+        raise ContractError(
+            field,
+            f"{names.shown(value)} is not an IPv4 network ({error}); give one such as 10.0.0.0/8",
+        ) from error
     if network.prefixlen == 0:
         raise ContractError(field, "0.0.0.0/0 would let everybody in; name the on-premises networks")
     return str(network)

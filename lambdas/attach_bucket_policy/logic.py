@@ -26,7 +26,10 @@ MAXIMUM_BYTES = 20 * 1024
 class BucketPolicies(Protocol):
     """What this step needs from S3."""
 
-    def read(self, bucket: str) -> Policy | None: ...
+    def read(self, bucket: str, *, may_be_absent: bool) -> Policy | None:
+        """Return None when there is no policy; a bucket that isn't there is an error unless it may be."""
+        ...
+
     def put(self, bucket: str, policy: Policy) -> None: ...
     def delete(self, bucket: str) -> None: ...
 
@@ -80,7 +83,7 @@ def attach(
     """Lock *buckets*; return the changes that were needed, and made if `repair`."""
     changes = []
     for bucket in buckets:
-        before = policies.read(bucket)
+        before = policies.read(bucket, may_be_absent=False)
         own = own_statements(f"arn:{partition}:s3:::{bucket}", lockdown)
         after = with_own(before, own)
         if not same(before, after):
@@ -99,9 +102,10 @@ def detach(policies: BucketPolicies, buckets: Sequence[str]) -> list[str]:
 
     Servers go back to public endpoints next: a statement that is left would break their backups.
     """
-    changed = [bucket for bucket in buckets if _replace_own(policies, bucket, [])]
+    # A site can be released although its bucket was never made, or is gone.
+    changed = [bucket for bucket in buckets if _replace_own(policies, bucket, [], may_be_absent=True)]
     for bucket in changed:
-        if any(_is_own(statement) for statement in _statements(policies.read(bucket))):
+        if any(_is_own(statement) for statement in _statements(policies.read(bucket, may_be_absent=True))):
             raise ConcurrentChangeError(f"bucket {bucket}: its policy still denies what it no longer should")
     return changed
 
@@ -116,14 +120,20 @@ def restore(policies: BucketPolicies, replaced: ReplacedPolicies) -> list[str]:
         bucket
         for bucket, before in replaced.recall().items()
         if _replace_own(
-            policies, bucket, [statement for statement in _statements(before) if _is_own(statement)]
+            policies,
+            bucket,
+            [statement for statement in _statements(before) if _is_own(statement)],
+            # It was there when this run locked it: taken for absent, it would stay locked.
+            may_be_absent=False,
         )
     ]
 
 
-def _replace_own(policies: BucketPolicies, bucket: str, own: Sequence[Statement]) -> bool:
+def _replace_own(
+    policies: BucketPolicies, bucket: str, own: Sequence[Statement], *, may_be_absent: bool
+) -> bool:
     """Make *own* the product's statements of *bucket*, and say whether they weren't."""
-    now = policies.read(bucket)
+    now = policies.read(bucket, may_be_absent=may_be_absent)
     wanted = with_own(now, own)
     if same(now, wanted) or (now is None and not wanted["Statement"]):
         return False

@@ -21,13 +21,13 @@ class S3BucketPolicies:
         self._client = client
         self._owner = account_id
 
-    def read(self, bucket: str) -> Policy | None:
-        """Return the policy document, or None when the bucket has none, or isn't there."""
+    def read(self, bucket: str, *, may_be_absent: bool) -> Policy | None:
+        """Return the policy document, or None when the bucket has none, or isn't there and may be absent."""
+        nothing = ("NoSuchBucketPolicy", "NoSuchBucket") if may_be_absent else ("NoSuchBucketPolicy",)
         try:
             answer = self._client.get_bucket_policy(Bucket=bucket, ExpectedBucketOwner=self._owner)
         except ClientError as error:
-            # A site can be released although its bucket was never made, or is gone.
-            if error.response["Error"]["Code"] in ("NoSuchBucketPolicy", "NoSuchBucket"):
+            if error.response["Error"]["Code"] in nothing:
                 return None
             raise
         policy: Policy = json.loads(answer["Policy"])

@@ -9,6 +9,7 @@ What can go wrong in a step, and whether trying again can help.
     │   ├── GroupInUseError             the security group still belongs to an endpoint that is going away
     │   ├── LeaseHeldError              another run of the same site is at work
     │   ├── LockdownNotEffectiveError   the bucket policy does not keep others out (yet)
+    │   ├── NotSeenYetError             AWS doesn't know (yet) what was made or seen a moment ago
     │   └── SettingsNotDeployedError    the settings parameter is not what the stack wrote
     └── PermanentError                  Step Functions catches it and stops the run
         ├── AccessDeniedError           the step's role was refused
@@ -93,6 +94,15 @@ class LockdownNotEffectiveError(TransientError):
     """A write from outside the endpoint was not denied; a fresh policy may need a moment."""
 
     patience = Patience(interval_seconds=1, backoff_rate=2, max_delay_seconds=30, max_attempts=14)
+
+
+class NotSeenYetError(TransientError):
+    """
+    AWS doesn't know what a step names, which it has made or seen a moment ago.
+
+    EC2 and S3 are eventually consistent. What may really be absent, the steps ask for where absence is an
+    answer; it never becomes this error.
+    """
 
 
 class SettingsNotDeployedError(TransientError):

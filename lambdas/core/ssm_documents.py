@@ -7,6 +7,7 @@ from contract.documents import EndpointDocument
 from contract.errors import ContractError
 from contract.names import SiteName
 from contract.parameters import endpoint_parameter
+from lambdas.core.errors import ConcurrentChangeError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -41,12 +42,18 @@ class SsmDocuments:
 
     def write(self, document: EndpointDocument, *, overwrite: bool) -> int:
         """Put the document and return the parameter's new version."""
-        answer = self._client.put_parameter(
-            Name=endpoint_parameter(document.site),
-            Description=f"Which S3 interface endpoint the backup servers of site {document.site} use",
-            Value=document.to_json(),
-            Type="String",
-            Tier="Standard",
-            Overwrite=overwrite,
-        )
+        try:
+            answer = self._client.put_parameter(
+                Name=endpoint_parameter(document.site),
+                Description=f"Which S3 interface endpoint the backup servers of site {document.site} use",
+                Value=document.to_json(),
+                Type="String",
+                Tier="Standard",
+                Overwrite=overwrite,
+            )
+        except self._client.exceptions.ParameterAlreadyExists as error:
+            # The answer to an earlier attempt of this call was lost, or somebody was quicker: look again.
+            raise ConcurrentChangeError(
+                f"{endpoint_parameter(document.site)} has been written meanwhile"
+            ) from error
         return answer["Version"]

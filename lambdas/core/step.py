@@ -22,6 +22,7 @@ from lambdas.core.errors import (
     AwsUnavailableError,
     ConcurrentChangeError,
     InvalidRequestError,
+    NotSeenYetError,
     QuotaReachedError,
     StepError,
 )
@@ -156,6 +157,8 @@ def _translated(error: ClientError) -> StepError:
         return ConcurrentChangeError(text)
     if code in _UNAVAILABLE or status >= _SERVER_ERROR:
         return AwsUnavailableError(text)
+    if code == "NoSuchBucket" or code.endswith(".NotFound"):
+        return NotSeenYetError(text)
     if code in _DENIED:
         return AccessDeniedError(text)
     if code in _QUOTAS:

@@ -19,8 +19,8 @@ Many accounts: `organization = aws.create_organization(management, delegated_adm
 Further: `deploy_template(name, template)`, `root(account_id)`, `administrator_of(account_id)` (another
 account, through its OrganizationAccountAccessRole), `fire_schedule(rule_name)`, `delivery_failures` (what
 EventBridge could not deliver), `faults.armed(strike)` (what goes wrong with chosen calls, see `faults.py`);
-the option `waits=0.01` lets retries wait a hundredth as long. For pytest there is `sandbox.aws.testing.embedded_aws(folder)`, with
-`wait_until`, `finished`, `trust` and `allow`.
+the option `waits=0.01` lets retries wait a hundredth as long. For pytest there is
+`sandbox.aws.testing.embedded_aws(folder)`, with `wait_until`, `finished`, `trust` and `allow`.
 
 What other processes need to reach it:
 
@@ -33,8 +33,8 @@ What other processes need to reach it:
 What is in `requests.jsonl`, one line for each call of a client: at, service (boto3's name), action (the
 operation's name), parameters, principal (ARN), account, source (`client`, `states`, `events`,
 `lambda:<function>`), host, region, vpce, tls, readonly (None where it depends on what is started), status,
-error_code, error_message, user_agent, fault. What `deploy`, `create_network` and `create_user` do is not in it:
-they are the sandbox's own set-up.
+error_code, error_message, user_agent, fault. What `deploy`, `create_network` and `create_user` do is not in
+it: they are the sandbox's own set-up.
 
 One module for each correction (`correct_*.py`), each with what moto gets wrong in its first lines; all of
 them are taken back when the `with` ends. The gateway (`gateway.py`) stands in front of moto: host name,

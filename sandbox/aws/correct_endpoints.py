@@ -82,7 +82,7 @@ def current_state(endpoint: Any) -> str:
         if change.state == "deleted":
             backend = endpoint.ec2_backend
             for name in endpoint.network_interface_ids:
-                backend.enis.pop(name, None)
+                _remove_interface(backend, name)
             backend.vpc_end_points.pop(endpoint.id, None)
             vars(backend).setdefault(DELETED_ENDPOINTS, {})[endpoint.id] = endpoint
     return str(endpoint.state)
@@ -294,6 +294,13 @@ def _add_interface(endpoint: Any, subnet: Any) -> None:
     endpoint.network_interface_ids.append(interface.id)
 
 
+def _remove_interface(backend: Any, name: str) -> None:
+    """With its address: a small subnet would be used up by endpoints that are long gone."""
+    interface = backend.enis.pop(name, None)
+    if interface is not None:
+        interface.subnet.del_subnet_ip(interface.private_ip_address)
+
+
 def _name(endpoint: Any) -> None:
     """Give the endpoint its DNS names, in no particular order."""
     backend = endpoint.ec2_backend
@@ -411,7 +418,7 @@ def change(
     for name in list(endpoint.network_interface_ids):
         interface = backend.enis[name]
         if interface.subnet.id in remove_subnets:
-            del backend.enis[name]
+            _remove_interface(backend, name)
             endpoint.network_interface_ids.remove(name)
         else:
             interface._group_set = [backend.get_security_group_from_id(group) for group in groups]

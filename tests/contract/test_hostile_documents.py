@@ -94,6 +94,9 @@ HOSTILE_ENDPOINT: list[tuple[str, object]] = [
     # What stands behind the percent sign may be anything to the standard library.
     ("endpoint_addresses[1]", "fe80::1%eth0"),
     ("endpoint_addresses[1]", f"fe80::1%\n{LOOK_ALIKE}"),
+    # Python 3.11 and 3.13 write this one differently.
+    ("endpoint_addresses[1]", "::ffff:a14:105"),
+    ("endpoint_addresses[1]", "::ffff:10.20.1.5"),
     ("buckets", []),
     ("buckets", {}),
     ("buckets", ENDPOINT["buckets"] * 2),
@@ -123,6 +126,9 @@ HOSTILE_ENDPOINT: list[tuple[str, object]] = [
     ("published_at", "2026-01-31T22:00:00+09:00"),
     ("published_at", "2026-01-31T22:00:00Z\n"),
     ("published_at", "yesterday"),
+    ("published_at", "2026-02-30T22:00:00Z"),
+    ("published_at", "2026-01-31T24:00:00Z"),
+    ("published_at", "0000-01-31T22:00:00Z"),
     ("published_at", 1767225600),
     ("execution", "e" * 257),
     ("execution", "run\n1"),
@@ -166,6 +172,7 @@ HOSTILE_REPORT: list[tuple[str, object]] = [
     ("error", "\x00"),
     ("error", 5),
     ("at", "2026-01-31"),
+    ("at", "2026-13-31T22:00:00Z"),
 ]
 
 HOSTILE_SETTINGS: list[tuple[str, object]] = [
@@ -185,6 +192,11 @@ HOSTILE_SETTINGS: list[tuple[str, object]] = [
     ("onprem_cidrs[0]", "2001:db8::/32"),
     ("onprem_cidrs[0]", 167772160),
     ("onprem_cidrs[0]", "on-prem"),
+    ("onprem_cidrs[0]", "10.0.0.0"),
+    ("onprem_cidrs[0]", "10.0.0.0/255.0.0.0"),
+    # To the standard library this is 10.0.0.0/8.
+    ("onprem_cidrs[0]", "10.0.0.0/0.255.255.255"),
+    ("onprem_cidrs[0]", "10.0.0.0/08"),
     ("bucket_prefix", "VBR"),
     ("bucket_prefix", "v" * 21),
     ("bucket_prefix", "vbr-"),

@@ -72,7 +72,8 @@ class InMemoryPolicies:
     writes: list[str] = field(default_factory=list)
     fails_at: str | None = None
 
-    def read(self, bucket: str) -> Policy | None:
+    def read(self, bucket: str, *, may_be_absent: bool) -> Policy | None:
+        del may_be_absent  # Every bucket is there.
         return copy.deepcopy(self.documents.get(bucket))
 
     def put(self, bucket: str, policy: Policy) -> None:
@@ -377,8 +378,8 @@ def test_the_adapter_always_names_the_expected_owner_and_never_confirms_self_rem
         stub.add_response("put_bucket_policy", {}, {**owner, "Policy": '{"Statement":[]}'})
         stub.add_response("delete_bucket_policy", {}, owner)
 
-        assert policies.read("backups") == FOREIGN
-        assert policies.read("backups") is None
+        assert policies.read("backups", may_be_absent=False) == FOREIGN
+        assert policies.read("backups", may_be_absent=False) is None
         policies.put("backups", {"Statement": []})
         policies.delete("backups")
         stub.assert_no_pending_responses()
@@ -391,7 +392,7 @@ def test_an_unreadable_policy_is_not_taken_for_none() -> None:
         stub.add_client_error("get_bucket_policy", "AccessDenied")
 
         with pytest.raises(ClientError, match="AccessDenied"):
-            S3BucketPolicies(client, account_id=ACCOUNT).read("backups")
+            S3BucketPolicies(client, account_id=ACCOUNT).read("backups", may_be_absent=True)
 
 
 def test_a_bucket_that_is_not_there_has_no_policy() -> None:
@@ -403,6 +404,26 @@ def test_a_bucket_that_is_not_there_has_no_policy() -> None:
 
         assert detach(policies, ["backups"]) == []
         stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("restores", [False, True])
+def test_a_bucket_that_s3_does_not_know_yet_is_not_one_without_a_policy(*, restores: bool) -> None:
+    """Right after it was made: taken for unlocked, a failed run's lock would stay on it for ever."""
+    client = boto3.client("s3")
+    policies, replaced = S3BucketPolicies(client, account_id=ACCOUNT), InMemoryReplaced({"backups": None})
+
+    def act() -> object:
+        if restores:
+            return restore(policies, replaced)
+        return attach(
+            policies, replaced, buckets=["backups"], partition="aws", lockdown=LOCKDOWN, repair=True
+        )
+
+    with Stubber(client) as stub:
+        stub.add_client_error("get_bucket_policy", "NoSuchBucket")
+
+        with pytest.raises(ClientError, match="NoSuchBucket"):
+            act()
 
 
 def test_a_run_that_only_checks_puts_nothing_and_remembers_nothing(replaced: ReplacedPolicies) -> None:

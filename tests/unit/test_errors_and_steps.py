@@ -24,6 +24,7 @@ from lambdas.core.errors import (
     ConcurrentChangeError,
     InvalidRequestError,
     LeaseHeldError,
+    NotSeenYetError,
     PermanentError,
     QuotaReachedError,
     StepError,
@@ -148,7 +149,11 @@ def client_error(code: str, status: int = 400) -> ClientError:
                 "VpcEndpointLimitExceeded",
             )
         ),
-        (client_error("NoSuchBucket", 404), AwsRefusedError),
+        # Right after it was created; a step that copes with absence never lets these out.
+        (client_error("NoSuchBucket", 404), NotSeenYetError),
+        (client_error("InvalidGroup.NotFound"), NotSeenYetError),
+        (client_error("InvalidNetworkInterfaceID.NotFound"), NotSeenYetError),
+        (client_error("NoSuchTagSet", 404), AwsRefusedError),
         (EndpointConnectionError(endpoint_url="https://ec2"), AwsUnavailableError),
         (ConnectTimeoutError(endpoint_url="https://ec2"), AwsUnavailableError),
         (ReadTimeoutError(endpoint_url="https://ec2"), AwsUnavailableError),

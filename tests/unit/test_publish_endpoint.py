@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from contract.documents import EndpointDocument, EndpointState
 from contract.names import SiteName
-from lambdas.core.errors import InvalidRequestError
+from lambdas.core.errors import ConcurrentChangeError, InvalidRequestError
 from lambdas.core.ssm_documents import SsmDocuments, StoredDocument
 from lambdas.publish_endpoint.logic import Publication, publish, withdraw
 from tests.contract.golden_documents import golden
@@ -173,12 +173,15 @@ def test_the_parameter_is_written_and_read_back() -> None:
 
 
 def test_a_parameter_that_appeared_meanwhile_is_not_overwritten() -> None:
-    """Two accounts' worth of mistakes away, but then it must fail and not replace."""
+    """
+    An answer was lost on the way and the call repeated, or somebody was quicker: the step looks again, and
+    replaces nothing that it has not seen.
+    """
     with mock_aws():
         documents = SsmDocuments(boto3.client("ssm"))
         documents.write(DOCUMENT, overwrite=False)
 
-        with pytest.raises(ClientError, match="ParameterAlreadyExists"):
+        with pytest.raises(ConcurrentChangeError, match="written meanwhile"):
             documents.write(MOVED, overwrite=False)
         assert documents.read(DOCUMENT.site) == StoredDocument(version=1, document=DOCUMENT)
 

@@ -240,6 +240,30 @@ def test_it_is_deleting_before_it_is_gone_and_its_group_is_in_use_until_then(
         )
 
 
+def test_a_deleted_endpoint_gives_its_addresses_back(ec2: Any, network: Network) -> None:
+    """A site that is provisioned and released for years must not use its subnets up."""
+
+    def free() -> list[int]:
+        subnets = ec2.describe_subnets(SubnetIds=list(network.subnet_ids))["Subnets"]
+        return [subnet["AvailableIpAddressCount"] for subnet in subnets]
+
+    before = free()
+    endpoint = ec2.create_vpc_endpoint(**specification(network))["VpcEndpoint"]
+    during = free()
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[endpoint["VpcEndpointId"]])
+    wait_until(
+        lambda: (
+            not ec2.describe_vpc_endpoints(
+                Filters=[{"Name": "vpc-endpoint-id", "Values": [endpoint["VpcEndpointId"]]}]
+            )["VpcEndpoints"]
+        ),
+        what="the endpoint is gone",
+    )
+
+    assert during == [count - 1 for count in before]
+    assert free() == before
+
+
 def test_the_source_endpoint_comes_from_the_host_alone(aws: EmbeddedAws, ec2: Any, network: Network) -> None:
     """In through the right endpoint, out through any other door: the heart of the lock-down."""
     right = available(ec2, ec2.create_vpc_endpoint(**specification(network))["VpcEndpoint"])
