@@ -1,6 +1,7 @@
 """What several folders of tests share."""
 
 import fcntl
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -23,3 +24,21 @@ def _assembly(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             synthesize(ROOT, folder)
             (folder / "complete").touch()
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests have counted: each says it by record_property("figures", ...)."""
+    reports: Iterable[object] = [
+        report for kind in ("passed", "failed") for report in terminalreporter.getreports(kind)
+    ]
+    figures = [
+        f"{value}"
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+        if name == "figures"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.write_line(line)

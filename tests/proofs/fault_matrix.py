@@ -202,7 +202,7 @@ class Scenario:
     """
     A run, from *start*; `then` is what the next run is asked for.
 
-    `ordered`: the run isn't undone but goes on where it was, so it may have come some part of its way.
+    `goes_on`: the run isn't undone; the next one goes on, so it may have come some part of its way.
     `broken`: a step that always fails, so that the undo is what is looked at; the calls behind it are
     struck, and the run always fails.
     """
@@ -210,7 +210,7 @@ class Scenario:
     start: Start
     request: Mapping[str, Any]
     then: Mapping[str, Any]
-    ordered: bool = False
+    goes_on: bool = False
     broken: Strike | None = None
 
 
@@ -328,7 +328,7 @@ class Matrix:
             return Verdict.COMMITTED, None
         if sight.outside == self._before.outside:
             return Verdict.FAILED, None
-        if self._scenario.ordered and self._is_part_of_the_way(sight):
+        if self._scenario.goes_on and self._is_part_of_the_way(sight):
             return Verdict.NEXT_RUN, None
         if self._scenario.broken is not None and trouble.lasts:
             # The undo itself was kept from its work: the second fault.
@@ -366,7 +366,7 @@ class Matrix:
             return f"the status does not tell of {run.error}: {told}"
         if run.error not in str(told["error"]):
             return f"the status tells of something else than {run.error}: {told['error']}"
-        if self._before.item and not self._scenario.ordered and sight.remembered != self._before.remembered:
+        if self._before.item and not self._scenario.goes_on and sight.remembered != self._before.remembered:
             return f"a failed run has changed what is remembered: {sight.remembered}"
         events = [
             entry

@@ -1,0 +1,39 @@
+"""Every fault at every AWS call of a run that replaces an endpoint which somebody has deleted."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proofs.fault_matrix import Matrix, Scenario, Trouble, sample
+from tests.proofs.faulty_runs import SITE, assert_no_half_state, each_trouble, hurried_world, provisioned
+
+Record = Callable[[str, object], None]
+
+
+@pytest.fixture(scope="module", name="matrix")
+def _matrix(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
+    with hurried_world(assembly, tmp_path_factory.mktemp("sandbox")) as world:
+        gone = dataclasses.replace(provisioned(world), endpoint=None, group=None)
+        yield Matrix(world, Scenario(start=gone, request=SITE, then=SITE))
+
+
+def test_a_sample_of_faults_leaves_no_half_state(matrix: Matrix, record_property: Record) -> None:
+    """What is undone here is a policy that servers rely on: it must be what it was."""
+    cases = list(sample(matrix.cases(), every=36))
+
+    assert_no_half_state(
+        matrix, cases, about="a replaced endpoint, a sample", record_property=record_property
+    )
+
+
+@pytest.mark.long
+@each_trouble
+def test_no_fault_leaves_a_half_state(matrix: Matrix, trouble: Trouble, record_property: Record) -> None:
+    """Servers follow the published document: it and the policy belong together at every moment."""
+    cases = [case for case in matrix.cases() if case[1] is trouble]
+
+    assert_no_half_state(
+        matrix, cases, about=f"a replaced endpoint, {trouble}", record_property=record_property
+    )
