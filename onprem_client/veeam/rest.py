@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlencode
 
 from onprem_client.clock import Clock
@@ -26,6 +26,8 @@ _PAGE = 200
 _MOST_ITEMS = 20_000
 # A token is replaced a little before it ends, so that a call never meets its last second.
 _MARGIN_SECONDS = 30.0
+# VBR's tokens live for a quarter of an hour; whatever is said instead must fit into sums.
+_LONGEST_LIFE_SECONDS = 24 * 3600
 _UNKNOWN_REVISION = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.NOT_FOUND,
@@ -220,15 +222,20 @@ class Rest:
     def _keep(self, revision: Revision, reply: Reply) -> None:
         access = member(reply.document, "access_token")
         refresh = member(reply.document, "refresh_token")
-        if not isinstance(access, str) or not access.isascii() or not access.isprintable():
+        if not _is_token(access):
             raise VbrError("VBR accepted the sign-in but answered without a token")
-        lifetime = number(reply.document, "expires_in") or 0
+        lifetime = min(max(number(reply.document, "expires_in") or 0, 0), _LONGEST_LIFE_SECONDS)
         self._revision = revision
         self._token = _Token(
             access=Secret(access),
-            refresh=Secret(refresh) if isinstance(refresh, str) else None,
+            refresh=Secret(refresh) if _is_token(refresh) else None,
             good_until=self._clock.monotonic() + max(lifetime - _MARGIN_SECONDS, lifetime / 2),
         )
+
+
+def _is_token(value: object) -> TypeGuard[str]:
+    """Say whether it can go into a header and a form."""
+    return isinstance(value, str) and value != "" and value.isascii() and value.isprintable()
 
 
 def _refusal(reply: Reply) -> VbrError:

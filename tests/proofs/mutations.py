@@ -267,9 +267,14 @@ def _damaged(draw: st.DrawFn, text: str) -> str:
 
 @st.composite
 def damaged_bytes(draw: st.DrawFn, content: bytes, pieces: Sequence[bytes]) -> bytes:
-    """Draw *content* with some of its bytes changed, cut, doubled, or with one of *pieces* put in."""
-    for _ in range(draw(st.integers(1, 3))):
+    """
+    Draw *content* with some of its bytes changed, cut, doubled, or with one of *pieces* put in: anywhere, or
+    where a tag ends, so that the whole may still mean something.
+    """
+    for _ in range(draw(st.sampled_from((1, 1, 1, 2, 3)))):
         at = draw(st.integers(0, max(len(content) - 1, 0)))
+        if draw(st.booleans()):
+            at = content.find(b">", at) + 1 or at
         match draw(st.integers(0, 5)):
             case 0:
                 content = content[:at]

@@ -358,3 +358,55 @@ _RULES: dict[str, Callable[[dict[str, Any]], bool]] = {
     "adoption report": _always,
     "site settings": _site_settings,
 }
+
+
+# What VBR answers. Names are compared without case there, so the schemas speak in lower case.
+
+_ID = _text(r"\A[0-9A-Za-z][0-9A-Za-z-]{0,63}\Z")
+_SAYS_SOMETHING = {"type": "string", "pattern": r"\S"}
+
+
+def _page(entry: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": {"data": {"type": "array", "items": entry}},
+        "required": ["data"],
+    }
+
+
+def _with(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _id_if_it_has(name: str) -> Schema:
+    return {"if": _with(**{name: _SAYS_SOMETHING}), "then": _with(id=_ID)}
+
+
+_REST_ANSWERS = {
+    "info": _validator({}),
+    "jobs": _validator(_page(_with(id=_ID))),
+    "repositories": _validator(_page(_with(id=_ID))),
+    "online": _validator(_page({})),
+    "credentials": _validator(_page(_id_if_it_has("accesskey"))),
+    "managed servers": _validator(_page(_id_if_it_has("name"))),
+    "session": _validator(_with(id=_ID)),
+    "configuration backup": _validator(_with(id=_ID)),
+    "token": _validator(_with(access_token={"type": "string", "pattern": r"\A[ -~]+\Z"})),
+}
+
+
+def accepts_answer(kind: str, document: object) -> bool:
+    """Whether VBR's answer to this call has what the client can't do without."""
+    return bool(_REST_ANSWERS[kind].is_valid(_in_lower_case(document)))
+
+
+def _in_lower_case(value: object) -> object:
+    """Of two names that differ in case only, the first counts."""
+    if isinstance(value, dict):
+        found: dict[str, object] = {}
+        for name, item in value.items():
+            found.setdefault(name.lower(), _in_lower_case(item))
+        return found
+    if isinstance(value, list):
+        return [_in_lower_case(item) for item in value]
+    return value

@@ -21,6 +21,7 @@ from sandbox.running import Sandbox
 from tests.stories.workflow import Run
 
 _IDS = re.compile(r"(?:vpce|sg)-[0-9a-f]{8,17}")
+_REGIONAL = re.compile(r"\*\.vpce-[0-9a-f]+-[0-9a-z]+\.s3\.[a-z0-9.-]+")
 _PATIENCE_SECONDS = 120.0
 _LONGEST_SENTENCE = 1000
 
@@ -222,7 +223,7 @@ class World:
     def _reached(self, endpoint: Mapping[str, Any]) -> dict[str, Any]:
         """How an endpoint is reached, as a document should say it."""
         [name] = [
-            entry["DnsName"] for entry in endpoint["DnsEntries"] if entry["DnsName"].startswith("*.vpce-")
+            entry["DnsName"] for entry in endpoint["DnsEntries"] if _REGIONAL.fullmatch(entry["DnsName"])
         ]
         interfaces = self._ec2.describe_network_interfaces(
             NetworkInterfaceIds=endpoint["NetworkInterfaceIds"]
