@@ -116,9 +116,11 @@ class World:
             stateMachineArn=self.sandbox.state_machine_arn, input=json.dumps(request)
         )["executionArn"]
         give_up = time.monotonic() + _PATIENCE_SECONDS
+        # Each look costs as much as a call of the run itself, and no run is quicker than this.
+        time.sleep(0.25)
         while (answer := self._states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             assert time.monotonic() < give_up, f"{arn} does not end"
-            time.sleep(0.02)
+            time.sleep(0.07)
         return Run(
             arn=arn,
             status=answer["status"],

@@ -1,4 +1,10 @@
-"""Every fault at every AWS call of a run that replaces an endpoint which somebody has deleted."""
+"""
+Faults at the AWS calls of a run that replaces an endpoint which somebody has deleted.
+
+What passes is tried at the calls that change something: the reads are those of the run that makes a new site,
+and have been through everything there. What lasts is tried at every call, because here the undo has something
+to lose.
+"""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -6,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.proofs.fault_matrix import Matrix, Scenario, Trouble, sample
+from tests.proofs.fault_matrix import Call, Matrix, Scenario, Trouble, sample
 from tests.proofs.faulty_runs import SITE, assert_no_half_state, each_trouble, hurried_world, provisioned
 
 Record = Callable[[str, object], None]
@@ -19,12 +25,16 @@ def _matrix(assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield Matrix(world, Scenario(start=gone, request=SITE, then=SITE))
 
 
+def cases(matrix: Matrix) -> list[tuple[Call, Trouble]]:
+    return [(call, trouble) for call, trouble in matrix.cases() if trouble.lasts or not call.readonly]
+
+
 def test_a_sample_of_faults_leaves_no_half_state(matrix: Matrix, record_property: Record) -> None:
     """What is undone here is a policy that servers rely on: it must be what it was."""
-    cases = list(sample(matrix.cases(), every=36))
+    chosen = list(sample(cases(matrix), every=24))
 
     assert_no_half_state(
-        matrix, cases, about="a replaced endpoint, a sample", record_property=record_property
+        matrix, chosen, about="a replaced endpoint, a sample", record_property=record_property
     )
 
 
@@ -32,8 +42,8 @@ def test_a_sample_of_faults_leaves_no_half_state(matrix: Matrix, record_property
 @each_trouble
 def test_no_fault_leaves_a_half_state(matrix: Matrix, trouble: Trouble, record_property: Record) -> None:
     """Servers follow the published document: it and the policy belong together at every moment."""
-    cases = [case for case in matrix.cases() if case[1] is trouble]
+    chosen = [case for case in cases(matrix) if case[1] is trouble]
 
     assert_no_half_state(
-        matrix, cases, about=f"a replaced endpoint, {trouble}", record_property=record_property
+        matrix, chosen, about=f"a replaced endpoint, {trouble}", record_property=record_property
     )
