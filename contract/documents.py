@@ -206,7 +206,8 @@ def _check_id(value: object, *, field: str) -> str:
 def _time(value: object, *, field: str) -> str:
     """Check that it is a moment of the calendar: the workflow reckons with it."""
     try:
-        if isinstance(value, str) and _TIME.fullmatch(value) and datetime.fromisoformat(value):
+        if isinstance(value, str) and _TIME.fullmatch(value):
+            datetime.fromisoformat(value)
             return value
     except ValueError:
         pass

@@ -294,7 +294,7 @@ def shorten_waits(times: float) -> None:
     """Let whatever sleeps in a function (boto3, before it tries again) sleep *times* as long as it says."""
     sleep = time.sleep
     if times != 1:
-        time.sleep = lambda seconds: sleep(seconds * times)
+        time.sleep = lambda seconds: sleep(float(seconds) * times)
 
 
 def _package(name: str) -> str:

@@ -261,7 +261,8 @@ def _is_network(value: object) -> bool:
     if max(octets) > 255:
         return False
     address = int.from_bytes(bytes(octets))
-    return address % 2 ** (32 - length) == 0
+    behind = (1 << (32 - length)) - 1
+    return address & behind == 0
 
 
 _FORMATS = jsonschema.FormatChecker(formats=())
@@ -271,7 +272,8 @@ _FORMATS.checks("network")(_is_network)
 
 # JSON Schema calls 1.0 an integer; in these documents it is none.
 _TYPES = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-_Validator = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
+_extend: Any = jsonschema.validators.extend
+_Validator = _extend(jsonschema.Draft202012Validator, type_checker=_TYPES)
 
 
 def _validator(schema: Schema) -> Any:

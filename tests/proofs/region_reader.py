@@ -33,7 +33,8 @@ def seen(content: bytes, *, region: str) -> Seen | None:
 
     def walk(element: ET.Element, *, inside: bool) -> None:
         nonlocal regions
-        name = element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+        # Comments and instructions have a function in the place of a tag.
+        name = str(element.tag).rpartition("}")[2]
         if name == "Region":
             inside = element.get("Id", "").lower() == region
             regions += inside
@@ -43,7 +44,7 @@ def seen(content: bytes, *, region: str) -> Seen | None:
             walk(child, inside=inside)
 
     walk(root, inside=False)
-    if regions != 1 or not found or any(isinstance(child.tag, str) for one in found for child in one):
+    if regions != 1 or not found or any(not callable(child.tag) for one in found for child in one):
         return None
     return Seen(
         hosts=tuple("".join(one.itertext()) if not len(one) else _text(one) for one in found),

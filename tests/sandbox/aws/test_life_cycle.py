@@ -194,6 +194,7 @@ def test_the_other_corrections_apply_and_are_taken_back_too() -> None:
             corrections,
             client_for=lambda *_arguments: None,
             status_changed=lambda *_arguments: None,
+            waits=1.0,
         )
 
 
