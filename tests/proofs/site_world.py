@@ -148,7 +148,8 @@ class World:
         ]
         item = dict(self._item())
         leased = "lease" in item
-        for volatile in ("lease", "successor", "replaced_policies"):
+        # What differs from run to run, or belongs to the run that holds the lease.
+        for volatile in ("last_run", "lease", "replaced_policies", "successor"):
             item.pop(volatile, None)
         remembered = item.get("remembered", {}).get("M", {})
         if "locked" in remembered:
