@@ -316,7 +316,7 @@ class Site(Construct):
                 shared=shared,
                 statements=[
                     network.look_at_network("ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpoints"),
-                    network.delete_own(self._stack),
+                    *network.delete_own(self._stack),
                 ],
                 explained_wildcards=network.explained_wildcards(
                     self._stack, "security-group", "vpc-endpoint"
@@ -329,7 +329,7 @@ class Site(Construct):
                 shared=shared,
                 statements=[
                     network.look_at_network("ec2:DescribeSecurityGroups", "ec2:DescribeVpcEndpoints"),
-                    network.delete_own(self._stack),
+                    *network.delete_own(self._stack),
                     parameters.read_published_endpoint(endpoint_arns),
                 ],
                 explained_wildcards=network.explained_wildcards(

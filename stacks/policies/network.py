@@ -27,20 +27,26 @@ def create_tagged(stack: Stack) -> list[iam.PolicyStatement]:
     """Create endpoints and groups, but none without the product's tag: what has none can't be repaired."""
     return [
         iam.PolicyStatement(
-            sid="CreateTagged",
-            actions=["ec2:CreateSecurityGroup", "ec2:CreateVpcEndpoint"],
-            resources=_arns(stack, "security-group", "vpc-endpoint"),
+            sid="CreateTaggedGroup",
+            actions=["ec2:CreateSecurityGroup"],
+            resources=_arns(stack, "security-group"),
             conditions=_TAGGED_AT_CREATION,
         ),
         iam.PolicyStatement(
-            sid="CreateInNetwork",
-            actions=["ec2:CreateSecurityGroup", "ec2:CreateVpcEndpoint"],
-            resources=_arns(stack, "vpc", "subnet"),
+            sid="CreateTaggedEndpoint",
+            actions=["ec2:CreateVpcEndpoint"],
+            resources=_arns(stack, "vpc-endpoint"),
+            conditions=_TAGGED_AT_CREATION,
         ),
         iam.PolicyStatement(
-            sid="PutEndpointIntoGroup",
+            sid="CreateInVpc",
+            actions=["ec2:CreateSecurityGroup", "ec2:CreateVpcEndpoint"],
+            resources=_arns(stack, "vpc"),
+        ),
+        iam.PolicyStatement(
+            sid="PutEndpointIntoSubnetsAndGroup",
             actions=["ec2:CreateVpcEndpoint"],
-            resources=_arns(stack, "security-group"),
+            resources=_arns(stack, "subnet", "security-group"),
         ),
         iam.PolicyStatement(
             sid="TagAtCreation",
@@ -57,13 +63,15 @@ def repair_own(stack: Stack) -> list[iam.PolicyStatement]:
     """Repair what the product made; somebody else's endpoint or group is out of reach."""
     return [
         iam.PolicyStatement(
-            sid="RepairOwn",
-            actions=[
-                "ec2:AuthorizeSecurityGroupIngress",
-                "ec2:ModifyVpcEndpoint",
-                "ec2:RevokeSecurityGroupIngress",
-            ],
-            resources=_arns(stack, "security-group", "vpc-endpoint"),
+            sid="RepairOwnGroup",
+            actions=["ec2:AuthorizeSecurityGroupIngress", "ec2:RevokeSecurityGroupIngress"],
+            resources=_arns(stack, "security-group"),
+            conditions=_MADE_BY_THE_PRODUCT,
+        ),
+        iam.PolicyStatement(
+            sid="RepairOwnEndpoint",
+            actions=["ec2:ModifyVpcEndpoint"],
+            resources=_arns(stack, "vpc-endpoint"),
             conditions=_MADE_BY_THE_PRODUCT,
         ),
         iam.PolicyStatement(
@@ -74,14 +82,22 @@ def repair_own(stack: Stack) -> list[iam.PolicyStatement]:
     ]
 
 
-def delete_own(stack: Stack) -> iam.PolicyStatement:
+def delete_own(stack: Stack) -> list[iam.PolicyStatement]:
     """Take back what a failed run made."""
-    return iam.PolicyStatement(
-        sid="DeleteOwn",
-        actions=["ec2:DeleteSecurityGroup", "ec2:DeleteVpcEndpoints"],
-        resources=_arns(stack, "security-group", "vpc-endpoint"),
-        conditions=_MADE_BY_THE_PRODUCT,
-    )
+    return [
+        iam.PolicyStatement(
+            sid="DeleteOwnGroup",
+            actions=["ec2:DeleteSecurityGroup"],
+            resources=_arns(stack, "security-group"),
+            conditions=_MADE_BY_THE_PRODUCT,
+        ),
+        iam.PolicyStatement(
+            sid="DeleteOwnEndpoint",
+            actions=["ec2:DeleteVpcEndpoints"],
+            resources=_arns(stack, "vpc-endpoint"),
+            conditions=_MADE_BY_THE_PRODUCT,
+        ),
+    ]
 
 
 def explained_wildcards(stack: Stack, *kinds: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from tests import ministack
 from tests.conftest import ROOT
 from tests.proofs import policies
 from tests.proofs import requests as asked
+from tests.proofs.needs import Need
 from tests.proofs.policies import ACCOUNT, OTHER, REGION, Caller, World
 from tests.proofs.requests import Answer, Row
 
@@ -180,6 +181,79 @@ def iam_simulate(questions: Sequence[Question]) -> list[Verdicts]:
     return verdicts
 
 
+def roles_allow(
+    asked_for: Sequence[tuple[Sequence[dict[str, Any]], Need]],
+) -> list[tuple[bool, bool]]:
+    """
+    Say whether policies allow what is needed: iam-simulate's opinion, and ministack's.
+
+    Ids of what is about to be made aren't known, and neither evaluator takes a pattern for one.
+    """
+    role = f"arn:aws:iam::{ACCOUNT}:role/step"
+    context = {
+        "aws:SecureTransport": "true",
+        "aws:PrincipalArn": role,
+        "aws:PrincipalAccount": ACCOUNT,
+        "aws:RequestedRegion": REGION,
+    }
+    resources = [need.resource.replace("/*", "/new") for _policies, need in asked_for]
+    simulated = _batch(
+        ["node", str(_HERE / "iam_simulate.mjs")],
+        [
+            {
+                "simulation": {
+                    "request": {
+                        "principal": role,
+                        "action": need.action,
+                        "resource": {"resource": resource, "accountId": ACCOUNT},
+                        "contextVariables": {**context, **need.context},
+                    },
+                    "identityPolicies": [
+                        {"name": f"own{number}", "policy": policy} for number, policy in enumerate(own)
+                    ],
+                    "serviceControlPolicies": [],
+                    "resourceControlPolicies": [],
+                },
+                "unknownAction": False,
+            }
+            for (own, need), resource in zip(asked_for, resources, strict=True)
+        ],
+    )
+    errors = [
+        (need, answer) for (_own, need), answer in zip(asked_for, simulated, strict=True) if "error" in answer
+    ]
+    assert errors == []
+    evaluated = _batch(
+        [str(ministack.require_installed()), str(_HERE / "ministack_judge.py")],
+        [
+            {
+                "principal": role,
+                "account": ACCOUNT,
+                "service": None,
+                "own_policies": list(own),
+                "action": need.action,
+                "resource": resource,
+                "owner": ACCOUNT,
+                "region": REGION,
+                "bucket_policy": None,
+                "endpoint_policy": None,
+                "context": {**context, **need.context},
+            }
+            for (own, need), resource in zip(asked_for, resources, strict=True)
+        ],
+    )
+    return [
+        (one["answer"] == "Allowed", other["answer"] == "Allow")
+        for one, other in zip(simulated, evaluated, strict=True)
+    ]
+
+
+def actions(names: Sequence[str]) -> dict[str, dict[str, bool]]:
+    """Look actions up in AWS's list of them: do they exist, and do they accept a resource."""
+    answers = _batch(["node", str(_HERE / "iam_actions.mjs")], list(names))
+    return dict(zip(names, answers, strict=True))
+
+
 def ministack_judges(question: Question) -> bool:
     """
     Say whether ministack can judge a row.
@@ -221,7 +295,7 @@ def ministack_says(questions: Sequence[Question]) -> list[Verdicts]:
     ]
 
 
-def _batch(command: list[str], batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _batch(command: list[str], batch: Sequence[Any]) -> list[dict[str, Any]]:
     done = subprocess.run(
         command,
         input=json.dumps(batch),

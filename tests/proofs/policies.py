@@ -17,11 +17,12 @@ from sandbox.aws import EmbeddedAws
 from sandbox.running import Sandbox, SandboxOptions
 from tests.conftest import ROOT
 from tests.proofs import requests as asked
+from tests.proofs import scenarios
 from tests.stories.workflow import Workflow
 
 ACCOUNT, OTHER, REGION = "111122223333", "444455556666", "ap-northeast-1"
 BUCKET = f"vbr-tokyo-{ACCOUNT}-{REGION}"
-LOCKED = f"vbr-tokyo-locked-{ACCOUNT}"
+LOCKED = scenarios.LOCKED
 OTHER_SITES = f"vbr-osaka-{ACCOUNT}-{REGION}"
 FOREIGN_BUCKET = "somebody-elses-backups"
 SECOND_ENDPOINT, FOREIGN_ENDPOINT = "vpce-0d15a57e20000000a", "vpce-0f0e19000000000bb"
@@ -48,6 +49,7 @@ class World:
     """Everything that a request can meet."""
 
     aws: EmbeddedAws
+    workflow: Workflow
     callers: Mapping[str, Caller]
     bucket_policies: Mapping[str, dict[str, Any] | None]
     endpoint_policies: Mapping[str, dict[str, Any]]
@@ -106,6 +108,7 @@ def world(assembly_settings: Path) -> Iterator[World]:
         aws.client("s3").put_bucket_policy(Bucket=BUCKET, Policy=json.dumps(people_s_own_policy()))
         _make_people(aws)
         workflow = Workflow(sandbox)
+        scenarios.failed_and_undone(workflow)
         grant = {
             "detail-type": "Access Grant Requested",
             "source": "vbr-privatelink",
@@ -119,7 +122,7 @@ def world(assembly_settings: Path) -> Iterator[World]:
         for request in ({"site": "tokyo"}, grant):
             run = workflow.run(request)
             assert run.status == "SUCCEEDED", run.cause
-        yield _read(sandbox)
+        yield _read(workflow)
 
 
 def _settings() -> dict[str, Any]:
@@ -132,6 +135,7 @@ def _settings() -> dict[str, Any]:
         ],
         "policy_administrators": [f"arn:aws:iam::{ACCOUNT}:role/break-glass"],
         "additional_endpoint_ids": [SECOND_ENDPOINT],
+        "expected_servers": ["vbr01"],
     }
     settings["backup_users"] = [{"site": "tokyo", "keys": [1]}]
     return settings
@@ -169,8 +173,8 @@ def _policy_administrator() -> str:
     return f"vbr-privatelink-policy-administrator-{REGION}"
 
 
-def _read(sandbox: Sandbox) -> World:
-    aws = sandbox.aws
+def _read(workflow: Workflow) -> World:
+    sandbox, aws = workflow.sandbox, workflow.sandbox.aws
     root = aws.client("s3", aws.root())
     policies = {name: json.loads(root.get_bucket_policy(Bucket=name)["Policy"]) for name in (BUCKET, LOCKED)}
     [endpoint] = aws.client("ec2").describe_vpc_endpoints()["VpcEndpoints"]
@@ -210,6 +214,7 @@ def _read(sandbox: Sandbox) -> World:
     }
     return World(
         aws=aws,
+        workflow=workflow,
         callers=callers,
         bucket_policies={**policies, OTHER_SITES: None, FOREIGN_BUCKET: EVERYTHING_IN_THE_FOREIGN_BUCKET},
         endpoint_policies={

@@ -1,5 +1,6 @@
 """
 No one let in, no one locked out: every row of the table, for the policies that the product really makes.
+And no role that may do more, or less, than its function was seen doing.
 
 Two evaluators that aren't ours must give the expected answer, and so must the embedded AWS, on which all
 other tests of the cloud side rely.
@@ -8,14 +9,17 @@ other tests of the cloud side rely.
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import pytest
 
 from sandbox.aws import Credentials
 from sandbox.demo.outside import Outside
-from tests.proofs import judges, policies
+from tests.proofs import judges, permissions, policies, scenarios
 from tests.proofs import requests as asked
 from tests.proofs.judges import Question, Verdicts
+from tests.proofs.needs import OF_THE_PLATFORM, UNSEEN, WILDCARDS, Need
+from tests.proofs.permissions import Grant, Roles
 from tests.proofs.policies import World, world
 from tests.proofs.requests import ROWS
 
@@ -115,3 +119,129 @@ def _names_the_same(one: Question, verdict: Verdicts) -> bool:
         return True
     by_endpoint = one.row.by == (asked.BY_ENDPOINT,)
     return verdict.by_endpoint == by_endpoint and set(verdict.sids) == set(() if by_endpoint else one.row.by)
+
+
+# From here on the site lives its whole life: the tests above have read its policies.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What the roles may do, and what their calls need."""
+
+    roles: Roles
+    needs: dict[str, list[Need]]
+    calls: int
+
+    def each(self) -> list[tuple[str, Need]]:
+        """Return every need with the role that has it."""
+        return [(role, need) for role, needs in self.needs.items() for need in needs]
+
+
+@pytest.fixture(scope="module", name="seen")
+def _seen(made: World) -> Seen:
+    scenarios.everything_else(made.workflow)
+    roles = permissions.roles_of(made.aws, "VbrPrivateLinkSite")
+    calls = sum(":assumed-role/" in call["principal"] for call in made.aws.requests())
+    return Seen(roles=roles, needs=permissions.needs_of(made.aws, roles), calls=calls)
+
+
+def test_every_function_was_seen_at_work(seen: Seen) -> None:
+    """A function that no scenario calls would have a role that nobody has compared with anything."""
+    idle = [seen.roles.label[role] for role, needs in seen.needs.items() if not needs]
+
+    assert idle == []
+    assert len(seen.roles.label) >= 14
+    assert seen.calls >= 300
+
+
+def test_no_role_lacks_what_its_calls_need(seen: Seen) -> None:
+    """Two evaluators that aren't ours say so; the embedded AWS has said it at each call."""
+    each = seen.each()
+    allowed = judges.roles_allow([(seen.roles.policies[role], need) for role, need in each])
+    wrong = [
+        (seen.roles.label[role], need, opinions)
+        for (role, need), opinions in zip(each, allowed, strict=True)
+        if opinions != (True, True)
+    ]
+
+    assert wrong == []
+    print(f"\nleast privilege: {seen.calls} calls of {len(seen.roles.label)} roles need {len(each)} things")
+
+
+def test_no_role_may_what_no_call_needs(seen: Seen) -> None:
+    """A permission that nothing uses is there for whoever takes the function over."""
+    grants = seen.roles.grants()
+    unneeded = {
+        (seen.roles.label[grant.role], grant.action, grant.kind)
+        for grant in permissions.spare(grants, seen.needs)
+        if grant.action not in OF_THE_PLATFORM
+    }
+
+    assert unneeded == set(UNSEEN)
+    assert {grant.action for grant in grants} >= set(OF_THE_PLATFORM)
+    print(f"\nleast privilege: {len(grants)} grants, {len(UNSEEN)} unseen and explained")
+
+
+def test_a_permission_too_many_would_be_seen(seen: Seen) -> None:
+    """The comparison before this one is worth what it can find."""
+    role = next(iter(seen.needs))
+    extra = [
+        Grant(role=role, action="s3:DeleteBucket", resource=f"arn:aws:s3:::{policies.BUCKET}"),
+        Grant(role=role, action="dynamodb:GetItem", resource="arn:aws:dynamodb:*:*:table/other"),
+    ]
+    known = seen.roles.grants()
+    found = set(permissions.spare([*known, *extra], seen.needs)) - set(permissions.spare(known, seen.needs))
+
+    assert found == set(extra)
+
+
+def test_each_permission_is_what_lets_its_calls_through(seen: Seen) -> None:
+    """With the action taken out of the role, nothing else in it allows the call."""
+    each = seen.each()
+    allowed = judges.roles_allow(
+        [(permissions.without(seen.roles.policies[role], need.action), need) for role, need in each]
+    )
+    wrong = [
+        (seen.roles.label[role], need, opinions)
+        for (role, need), opinions in zip(each, allowed, strict=True)
+        if opinions != (False, False)
+    ]
+
+    assert wrong == []
+
+
+def test_conditions_refuse_what_does_not_carry_the_products_tag(seen: Seen) -> None:
+    """The same call on somebody else's endpoint or group: its tags are not there."""
+    bound = [
+        (role, need)
+        for role, need in seen.each()
+        if permissions.has_condition(seen.roles.policies[role], need)
+    ]
+    allowed = judges.roles_allow(
+        [(seen.roles.policies[role], replace(need, context={})) for role, need in bound]
+    )
+
+    assert {need.action for _role, need in bound} == {
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:CreateSecurityGroup",
+        "ec2:CreateTags",
+        "ec2:CreateVpcEndpoint",
+        "ec2:DeleteSecurityGroup",
+        "ec2:DeleteVpcEndpoints",
+        "ec2:ModifyVpcEndpoint",
+        "ec2:RevokeSecurityGroupIngress",
+    }
+    assert set(allowed) == {(False, False)}
+
+
+def test_every_wildcard_is_one_that_the_service_leaves_no_way_around(seen: Seen) -> None:
+    """`*` stands beside actions that accept no resource, by AWS's own list; other patterns have a reason."""
+    grants = seen.roles.grants()
+    known = judges.actions(sorted({grant.action for grant in grants}))
+    ends = {grant.resource.split(":", 5)[-1] for grant in grants if "*" in grant.resource}
+
+    assert all(answer["exists"] for answer in known.values())
+    for grant in grants:
+        assert "*" not in grant.action
+        assert (grant.resource == "*") == (not known[grant.action]["acceptsResource"]), grant
+    assert ends - {"*"} == set(WILDCARDS)
