@@ -412,3 +412,24 @@ def _in_lower_case(value: object) -> object:
     if isinstance(value, list):
         return [_in_lower_case(item) for item in value]
     return value
+
+
+_BUTTON: dict[str, Schema] = {
+    "request": {"enum": ["provision", "check", "release"]},
+    "site": {"const": "tokyo"},
+    "widgetContext": {},
+}
+_PRESSES = {
+    "site": _validator(_object(_BUTTON, optional=("widgetContext",))),
+    "fleet": _validator(
+        _object(
+            {**_BUTTON, "account": {"const": "111122223333"}, "region": {"const": "ap-northeast-1"}},
+            optional=("widgetContext",),
+        )
+    ),
+}
+
+
+def accepts_press(kind: str, event: object) -> bool:
+    """Whether a button of the one site that is known could have sent this."""
+    return bool(_PRESSES[kind].is_valid(event))
