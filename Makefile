@@ -42,7 +42,7 @@ check: .venv/installed ## lint, types, template
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy packaging/dist.py
-	$(BIN)/mypy --platform win32 onprem_client contract tests/windows
+	$(BIN)/mypy --platform win32 onprem_client contract tests/windows bench/in_windows.py
 	$(MAKE) --no-print-directory synth
 	$(BIN)/cfn-lint cdk.out/*.template.json
 

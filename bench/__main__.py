@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import client_run, cloud, imports, page, region_file, synth
+from bench import client_run, cloud, imports, page, region_file, synth, windows_run
 from bench.measure import ROUNDS, Row
 from sandbox.assembly import synthesize
 
@@ -89,12 +89,17 @@ def _synth(folder: Path, rounds: int) -> dict[str, Any]:
     return _rows(synth.measure(folder, rounds=rounds))
 
 
+def _windows(_folder: Path, rounds: int) -> dict[str, Any]:
+    return _rows(windows_run.measure(rounds=rounds))
+
+
 _PARTS: Mapping[str, Callable[[Path, int], dict[str, Any]]] = {
     "client": _client,
     "cloud": _cloud,
     "imports": _imports,
     "region-file": _region_file,
     "synth": _synth,
+    "windows": _windows,
 }
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("contract", "lambdas", "stacks", "onprem_client", "site_cli", "sandbox", "generate", "tests")
+OURS = ("contract", "lambdas", "stacks", "onprem_client", "site_cli", "sandbox", "generate", "bench", "tests")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "site_cli": {"contract"},
     "sandbox": {"contract"},
     "generate": {"contract", "onprem_client", "sandbox", "site_cli", "stacks"},
-    "bench": {"contract", "sandbox"},
+    "bench": {"contract", "sandbox", "tests"},
 }
 # Third-party packages; the sandbox is for development and may use any.
 THIRD_PARTY = {
