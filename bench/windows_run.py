@@ -14,7 +14,6 @@ import zipfile
 from pathlib import Path
 
 import boto3
-import jmespath
 import s3transfer
 
 from bench.measure import ROUNDS, Row, median
@@ -80,8 +79,8 @@ def _write_files(drive: Path, aws: EmbeddedAws) -> None:
         f"aws_secret_access_key = {keys.secret_access_key}\n"
     )
     # The Windows machine has what the client needs, and that is not boto3.
-    for package in (boto3, jmespath, s3transfer):
-        source = Path(package.__file__).parent
+    for package in (boto3, s3transfer):
+        source = Path(str(package.__file__)).parent
         shutil.copytree(source, drive / "bare" / source.name, ignore=shutil.ignore_patterns("__pycache__"))
     (drive / "bare.py").write_text(
         "import sys\n"
