@@ -10,7 +10,7 @@ from sandbox.assembly import synthesize
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMIT_SECONDS = 10.0
-ORGANIZATION = ROOT / "examples" / "organization.json"
+ORGANIZATION = ROOT / "examples" / "organization-three-regions" / "cdk.json"
 
 
 def measure(folder: Path, *, rounds: int = ROUNDS) -> list[Row]:
@@ -18,7 +18,7 @@ def measure(folder: Path, *, rounds: int = ROUNDS) -> list[Row]:
     rows = []
     for what, settings in (
         ("one account", None),
-        ("an organization", json.loads(ORGANIZATION.read_text())["settings"]),
+        ("an organization", json.loads(ORGANIZATION.read_text())["context"]["settings"]),
     ):
         taken = [_once(folder / f"{number}", settings) for number in range(rounds + 1)]
         rows.append(
