@@ -9,7 +9,7 @@ PACKAGES := contract lambdas stacks onprem_client site_cli sandbox generate benc
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
 
-.PHONY: help site demo demo-lifecycle test test-long test-windows test-browser check synth sandbox generate bench dist lock clean
+.PHONY: help site demo demo-lifecycle test test-long test-windows test-browser check synth sandbox generate bench dist audit mutants lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -41,8 +41,9 @@ check: .venv/installed ## lint, types, template
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy packaging/dist.py
 	$(BIN)/mypy --platform win32 onprem_client contract tests/windows bench/in_windows.py
+	$(BIN)/mypy packaging/dist.py packaging/sbom.py
+	$(BIN)/mypy packaging/audit.py
 	$(MAKE) --no-print-directory synth
 	$(BIN)/cfn-lint cdk.out/*.template.json
 
@@ -66,6 +67,12 @@ bench: .venv/installed .bench/installed ## measure the product against what peop
 dist: .venv/installed ## build the client's wheel, and its Windows folder inside wine, into dist
 	@PYTHONPATH=. $(BIN)/python packaging/dist.py
 
+audit: .venv/installed .audit/installed ## look for known vulnerabilities of all locked packages (needs the network)
+	@$(BIN)/python packaging/audit.py .audit/bin/pip-audit
+
+mutants: .venv/installed .mutants/installed ## plant mistakes into the core and see whether its tests notice (an hour)
+	@$(BIN)/python -m tests.mutation .mutants/bin/mutmut $(GROUP)
+
 lock: .venv/installed ## lock the dependencies again after a change of requirements*.in
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements.in -o requirements.txt
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-dev.in \
@@ -79,9 +86,13 @@ lock: .venv/installed ## lock the dependencies again after a change of requireme
 	  requirements-windows.in -c requirements-dev.txt -o requirements-windows.txt
 	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-docs.in \
 	  -o requirements-docs.txt
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-audit.in \
+	  -o requirements-audit.txt
+	$(BIN)/uv pip compile -q --generate-hashes --universal --python-version 3.11 requirements-mutants.in \
+	  -c requirements-dev.txt -o requirements-mutants.txt
 
 clean: ## remove everything that the other commands made
-	rm -rf .venv .venv-docs site .ministack .bench cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-docs site .ministack .bench .audit .mutants cdk.out .sandbox .windows dist tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .venv/installed: requirements-dev.txt requirements-uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -92,6 +103,16 @@ clean: ## remove everything that the other commands made
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@touch $@
+
+.audit/installed: requirements-audit.txt .venv/installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .audit
+	@$(BIN)/uv pip install --quiet --python .audit/bin/python --require-hashes -r requirements-audit.txt
+	@touch $@
+
+.mutants/installed: requirements-mutants.txt requirements-dev.txt .venv/installed
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .mutants
+	@$(BIN)/uv pip install --quiet --python .mutants/bin/python --require-hashes -r requirements-dev.txt -r requirements-mutants.txt
 	@touch $@
 
 tests/node/node_modules/installed: tests/node/package-lock.json

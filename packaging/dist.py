@@ -3,9 +3,10 @@
 Build what an operator installs, into dist: the client's wheel, its Windows folder as a zip, and checksums.
 
     python packaging/dist.py              both; the Windows folder is built and tried inside wine
-    python packaging/dist.py --here       both, on this Windows machine
+    python packaging/dist.py --here       both, on this Windows machine, without the functions' bill
 
-The commit is written into what is built, not into the checkout.
+The commit is written into what is built, not into the checkout. Beside each lies its bill of materials
+(CycloneDX), and one of the functions, which the CDK packs when it deploys.
 """
 
 import argparse
@@ -18,9 +19,11 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import sbom
 
 if TYPE_CHECKING:
     from sandbox.aws import EmbeddedAws
@@ -48,11 +51,17 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as temporary:
             source = Path(temporary) / "source"
             _copy_source(source, version=version, commit=commit)
-            _build_wheel(source)
+            wheel = _build_wheel(source)
             folder = Path(temporary) / PROGRAM
             (_build_here if options.here else _build_in_wine)(source, folder, f"{version} (commit {commit})")
-            _zip(folder, DIST / f"{PROGRAM}-{version}-windows.zip")
-    except DistError as error:
+            archive = DIST / f"{PROGRAM}-{version}-windows.zip"
+            _zip(folder, archive)
+            bills = _Bills(version=version, commit=commit, seconds=_seconds())
+            bills.of_wheel(wheel)
+            bills.of_windows_folder(archive, folder, json.loads((source / "collected.json").read_text()))
+            if not options.here:
+                bills.of_functions(Path(temporary) / "assembly")
+    except (DistError, sbom.BillError) as error:
         print(f"dist: {error}", file=sys.stderr)
         return 1
     sums = "".join(
@@ -61,6 +70,90 @@ def main() -> int:
     (DIST / "SHA256SUMS").write_text(sums)
     print(sums, end="")
     return 0
+
+
+class _Bills:
+    """Writes the bills into dist."""
+
+    def __init__(self, *, version: str, commit: str, seconds: int) -> None:
+        self._version = version
+        self._commit = commit
+        self._seconds = seconds
+        self._lock = sbom.locked(ROOT / "requirements-windows.txt")
+
+    def of_wheel(self, wheel: Path) -> None:
+        with zipfile.ZipFile(wheel) as opened:
+            files = {name: sbom.sha256(opened.read(name)) for name in opened.namelist() if name[-1] != "/"}
+        self._write(
+            sbom.Artefact(
+                name=f"{PROGRAM}-client",
+                version=self._version,
+                description=f"{wheel.name}, and the packages that it needs, as they were tested",
+                sha256=sbom.sha256(wheel.read_bytes()),
+                files=files,
+            ),
+            sbom.needed(self._lock, "botocore", "pywin32"),
+        )
+
+    def of_windows_folder(self, archive: Path, folder: Path, collected: dict[str, Any]) -> None:
+        if collected["unknown"]:
+            raise DistError(f"nobody knows where these come from: {', '.join(collected['unknown'][:5])}")
+        self._write(
+            sbom.Artefact(
+                name=f"{PROGRAM}-windows",
+                version=self._version,
+                description=f"{archive.name}",
+                sha256=sbom.sha256(archive.read_bytes()),
+                files=sbom.files_below(folder),
+            ),
+            sbom.windows_parts(collected["parts"], self._lock),
+        )
+
+    def of_functions(self, assembly: Path) -> None:
+        """The code is what the CDK would upload; boto3 is Lambda's own, in a version that AWS chooses."""
+        from sandbox.assembly import synthesize
+
+        synthesize(ROOT, assembly)
+        asset = functions_asset(assembly)
+        files = sbom.files_below(asset)
+        powertools = sbom.locked(ROOT / "requirements-dev.txt")["aws-lambda-powertools"]
+        self._write(
+            sbom.Artefact(
+                name=f"{PROGRAM}-functions",
+                version=self._version,
+                description="The functions' code, as the CDK packs it; the SHA-256 is of its files' list",
+                sha256=sbom.digest_of(files),
+                files=files,
+            ),
+            [
+                sbom.Part(
+                    name="aws-lambda-powertools",
+                    version=powertools.version,
+                    provided_by="AWS's public layer, which brings pydantic and aws-xray-sdk along",
+                ),
+                sbom.Part(name="boto3", version=None, provided_by="Lambda's runtime python3.13"),
+            ],
+        )
+
+    def _write(self, artefact: sbom.Artefact, parts: Iterable[sbom.Part]) -> None:
+        text = sbom.bill(artefact, parts, commit=self._commit, seconds=self._seconds)
+        (DIST / f"{artefact.name}-{artefact.version}.cdx.json").write_text(text)
+
+
+def functions_asset(assembly: Path) -> Path:
+    """Return the folder with the functions' code in a synthesized app."""
+    [asset] = [folder for folder in assembly.glob("asset.*") if (folder / "lambdas").is_dir()]
+    return asset
+
+
+def _seconds() -> int:
+    """When what is built was made, in seconds since 1970: SOURCE_DATE_EPOCH, or the commit's time."""
+    if given := os.environ.get("SOURCE_DATE_EPOCH"):
+        return int(given)
+    done = subprocess.run(
+        ["git", "log", "-1", "--format=%ct"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return int(done.stdout)
 
 
 def _version() -> str:
@@ -93,7 +186,7 @@ def _copy_source(target: Path, *, version: str, commit: str) -> None:
     (target / "pyproject.toml").write_text(project.replace('version = "0"', f'version = "{version}"'))
 
 
-def _build_wheel(source: Path) -> None:
+def _build_wheel(source: Path) -> Path:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
         raise DistError("uv is missing; `make` installs it into .venv")
@@ -105,6 +198,7 @@ def _build_wheel(source: Path) -> None:
     foreign = {top for top in tops if not top.endswith(".dist-info")} - set(PACKAGES)
     if foreign:
         raise DistError(f"the wheel holds what is not the client's: {', '.join(sorted(foreign))}")
+    return wheel
 
 
 def _build_here(source: Path, folder: Path, says: str) -> None:
@@ -134,6 +228,7 @@ def _build_in_wine(source: Path, folder: Path, says: str) -> None:
             build += ["--distpath", r"C:\dist", "--workpath", r"C:\work", specification, "--", r"C:\source"]
             checked(lambda: rig.run(build, seconds=400))
             shutil.copytree(rig.drive / "dist" / PROGRAM, folder)
+            shutil.copy(rig.drive / "source" / "collected.json", source)
             program = rf"C:\dist\{PROGRAM}\{PROGRAM}.exe"
             said = checked(lambda: rig.run([program, "--version"], seconds=60))
             if says not in said:

@@ -1,0 +1,1 @@
+"""What ships, what it is made of, and where that comes from."""
