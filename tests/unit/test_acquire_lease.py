@@ -162,8 +162,9 @@ def test_a_waiting_run_keeps_its_place_when_it_asks_again(leases: Leases, runs: 
     attempt(leases, runs, A)
     waits(leases, runs, B)
 
-    waits(leases, runs, B)
+    held = waits(leases, runs, B)
 
+    assert (held.site, held.holder) == (SITE, A)
     assert occupied(leases).successor == B
 
 

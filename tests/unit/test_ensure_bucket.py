@@ -204,8 +204,11 @@ UNFIT = {
     ),
     "no Object Lock": (
         replace(FOREIGN, versioning=True),
-        30,
-        "immutability_days needs Versioning and Object",
+        1,
+        (
+            "immutability_days needs Versioning and Object Lock, which are never switched on in an existing "
+            "bucket; name a bucket that has both or a new one, or set immutability_days to 0$"
+        ),
     ),
     "no Versioning": (
         replace(FOREIGN, object_lock=True),
@@ -216,11 +219,19 @@ UNFIT = {
     "default retention": (
         replace(FOREIGN, object_lock=True, versioning=True, default_retention=True),
         30,
-        "remove the default retention",
+        "unfit: it has a default retention, which Veeam does not support; remove the default retention$",
     ),
     "own with default retention": (replace(OWN, default_retention=True), 0, "remove the default retention"),
-    "lifecycle rule": (replace(FOREIGN, lifecycle_rules=2), 0, "it has 2 lifecycle rules"),
-    "replication": (replace(FOREIGN, replication=True), 0, "remove the replication"),
+    "lifecycle rule": (
+        replace(FOREIGN, lifecycle_rules=1),
+        0,
+        "bucket unfit: it has 1 lifecycle rules, which would damage backups; remove them$",
+    ),
+    "replication": (
+        replace(FOREIGN, replication=True),
+        0,
+        "bucket unfit: it is replicated, which Veeam does not support; remove the replication$",
+    ),
 }
 
 
@@ -320,6 +331,9 @@ def test_a_run_that_only_checks_creates_nothing_and_says_what_is_missing() -> No
 
     ensured = ensured_buckets(buckets, a_site(), run="run-1", repair=False)
 
+    assert [(one.name, one.exists, one.created, one.enforce) for one in ensured] == [
+        ("backups", False, False, False)
+    ]
     gone = Drift(
         resource="backups",
         property="bucket",

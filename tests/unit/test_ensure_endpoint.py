@@ -710,21 +710,37 @@ def test_the_endpoint_reaches_the_buckets_of_the_site_and_no_other() -> None:
     """Otherwise a stolen key of another account carries data out through our own endpoint."""
     site = a_site(buckets=(a_bucket("b"), a_bucket("a")), additional_buckets=("c", "a"), partition="aws-cn")
 
-    reach, browse = endpoint_policy(site)["Statement"]
-
-    assert reach["Resource"] == [
-        "arn:aws-cn:s3:::a",
-        "arn:aws-cn:s3:::b",
-        "arn:aws-cn:s3:::c",
-        "arn:aws-cn:s3:::a/*",
-        "arn:aws-cn:s3:::b/*",
-        "arn:aws-cn:s3:::c/*",
-    ]
-    assert browse["Action"] == "s3:ListAllMyBuckets"
+    assert endpoint_policy(site) == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "OnlyTheseBuckets",
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": "s3:*",
+                "Resource": [
+                    "arn:aws-cn:s3:::a",
+                    "arn:aws-cn:s3:::b",
+                    "arn:aws-cn:s3:::c",
+                    "arn:aws-cn:s3:::a/*",
+                    "arn:aws-cn:s3:::b/*",
+                    "arn:aws-cn:s3:::c/*",
+                ],
+            },
+            {
+                "Sid": "BucketNames",
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": "s3:ListAllMyBuckets",
+                "Resource": "*",
+            },
+        ],
+    }
 
 
 def test_a_full_endpoint_policy_is_a_setting() -> None:
     """Some sites share one endpoint for many buckets."""
-    (statement,) = endpoint_policy(a_site(endpoint_policy="full"))["Statement"]
-
-    assert (statement["Action"], statement["Resource"]) == ("*", "*")
+    assert endpoint_policy(a_site(endpoint_policy="full")) == {
+        "Version": "2012-10-17",
+        "Statement": [{"Sid": "Full", "Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}],
+    }

@@ -38,7 +38,13 @@ LOCKDOWN = Lockdown(
         Guest(principal=SECOND_GUEST, expires_at=LATER),
     ),
 )
-POLICY: dict[str, Any] = {"Version": "2012-10-17", "Statement": own_statements(BUCKET, LOCKDOWN)}
+
+
+def the_policy() -> dict[str, Any]:
+    """Return the whole policy, made anew: what was made once would never notice a mistake in the making."""
+    return {"Version": "2012-10-17", "Statement": own_statements(BUCKET, LOCKDOWN)}
+
+
 WRITING = (
     "s3:PutObject",
     "s3:DeleteObject",
@@ -61,7 +67,7 @@ def verdict(
     *,
     at: str = BEFORE,
     through: str | None = None,
-    policy: dict[str, Any] = POLICY,
+    policy: dict[str, Any] | None = None,
     context: Mapping[str, str] | None = None,
 ) -> Verdict:
     """Say what the bucket policy says to a request, in a session of the principal if it is a role."""
@@ -84,7 +90,7 @@ def verdict(
             **(context or {}),
         },
     )
-    return evaluate(policy, request)
+    return evaluate(policy or the_policy(), request)
 
 
 def test_as_many_guests_as_can_be_granted_fit_into_the_policy() -> None:
@@ -112,10 +118,16 @@ def test_as_many_guests_as_can_be_granted_fit_into_the_policy() -> None:
 
 def test_the_policy_is_one_that_s3_takes() -> None:
     """Two guests, eleven statements, each with a Sid of its own."""
-    require_bucket_policy(POLICY, "backups")
-    sids = [statement["Sid"] for statement in POLICY["Statement"]]
+    policy = the_policy()
+    require_bucket_policy(policy, "backups")
+    sids = [statement["Sid"] for statement in policy["Statement"]]
 
     assert len(set(sids)) == len(sids) == 5 + 2 * 3
+    assert sids[5:] == [
+        f"{stem}{number}"
+        for number in (1, 2)
+        for stem in ("AllowGrantedReading", "DenyChangesByGranted", "DenyGrantedAfterwards")
+    ]
     assert all(sid.isalnum() for sid in sids)
 
 
@@ -234,4 +246,45 @@ def test_an_anonymous_request_is_no_guest() -> None:
         context={"aws:currenttime": BEFORE, "aws:securetransport": "true", "s3:tlsversion": "1.3"},
     )
 
-    assert evaluate(POLICY, request) is Verdict.DENIED
+    assert evaluate(the_policy(), request) is Verdict.DENIED
+
+
+def test_the_statements_of_a_guest_are_these() -> None:
+    """Word by word: the embedded AWS reads keys and operators in any case, and AWS need not."""
+    outside = {
+        "StringNotEquals": {"aws:SourceVpce": list(LOCKDOWN.endpoint_ids)},
+        "ArnEquals": {"aws:PrincipalArn": GUEST},
+    }
+
+    assert the_policy()["Statement"][5:8] == [
+        {
+            "Sid": "AllowGrantedReading1",
+            "Effect": "Allow",
+            "Principal": {"AWS": f"arn:aws:iam::{FOREIGN_ACCOUNT}:root"},
+            "Action": [*READING, *LISTING],
+            "Resource": [BUCKET, f"{BUCKET}/*"],
+            "Condition": {
+                "ArnEquals": {"aws:PrincipalArn": GUEST},
+                "DateLessThan": {"aws:CurrentTime": EXPIRY},
+            },
+        },
+        {
+            "Sid": "DenyChangesByGranted1",
+            "Effect": "Deny",
+            "Principal": "*",
+            "NotAction": list(READING),
+            "Resource": f"{BUCKET}/*",
+            "Condition": outside,
+        },
+        {
+            "Sid": "DenyGrantedAfterwards1",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": [*READING, *LISTING],
+            "Resource": [BUCKET, f"{BUCKET}/*"],
+            "Condition": {**outside, "DateGreaterThanEquals": {"aws:CurrentTime": EXPIRY}},
+        },
+    ]
+    assert the_policy()["Statement"][0]["Condition"]["ArnNotEquals"] == {
+        "aws:PrincipalArn": [GUEST, SECOND_GUEST]
+    }

@@ -57,7 +57,10 @@ def test_a_write_that_is_let_through_is_tried_again() -> None:
     """A fresh policy needs a moment; if it stays so, the retries end and the run fails."""
     answers = Answers({"one": Answer.DENIED_BY_BUCKET_POLICY, "two": Answer.LET_THROUGH})
 
-    with pytest.raises(LockdownNotEffectiveError, match=r"^bucket two: .*S3's own words.*check the bucket"):
+    with pytest.raises(
+        LockdownNotEffectiveError,
+        match=r"^bucket two: .*S3's own words.*; check the bucket policy for what lets it in$",
+    ):
         prove(answers, ["one", "two"])
 
 

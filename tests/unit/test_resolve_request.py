@@ -192,7 +192,10 @@ def test_a_release_refuses_the_same_settings(settings: dict[str, Any]) -> None:
         (
             InMemoryNetwork(tagged_subnets=[]),
             {},
-            r"^subnet_ids: no subnet of vpc-0000000a carries the tag vbr-privatelink=tokyo; tag one per",
+            (
+                r"^subnet_ids: no subnet of vpc-0000000a carries the tag vbr-privatelink=tokyo; "
+                r"tag one per Availability Zone, or name them in subnet_ids$"
+            ),
         ),
         (
             InMemoryNetwork(tagged_subnets=[a_subnet("d", vpc_id=OTHER_VPC)]),
