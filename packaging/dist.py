@@ -226,7 +226,7 @@ def _build_in_wine(source: Path, folder: Path, says: str) -> None:
             specification = windows_path(SPECIFICATION)
             build = [str(PYTHON), "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN"]
             build += ["--distpath", r"C:\dist", "--workpath", r"C:\work", specification, "--", r"C:\source"]
-            checked(lambda: rig.run(build, seconds=400))
+            checked(lambda: rig.run(build, seconds=1200))
             shutil.copytree(rig.drive / "dist" / PROGRAM, folder)
             shutil.copy(rig.drive / "source" / "collected.json", source)
             program = rf"C:\dist\{PROGRAM}\{PROGRAM}.exe"
