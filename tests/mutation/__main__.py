@@ -141,9 +141,9 @@ def copy_into(folder: Path, group: Group) -> None:
         "pytest_add_cli_args_test_selection": list(group.tests),
         "use_git_change_detection": False,
     }
-    with (folder / "pyproject.toml").open("a") as file:
-        file.write("\n[tool.mutmut]\n")
-        file.writelines(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
+    with (folder / "pyproject.toml").open("a") as project:
+        project.write("\n[tool.mutmut]\n")
+        project.writelines(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 
 def scores_of(folder: Path) -> dict[str, Score]:

@@ -219,9 +219,9 @@ def test_the_licences_are_what_the_installed_packages_say() -> None:
             continue
         said = " ".join(
             [
-                metadata.get("License-Expression") or "",
-                (metadata.get("License") or "")[:100],
-                *(one for one in metadata.get_all("Classifier") or () if one.startswith("License")),
+                *metadata.get_all("License-Expression", ()),
+                *(one[:100] for one in metadata.get_all("License", ())),
+                *(one for one in metadata.get_all("Classifier", ()) if one.startswith("License")),
             ]
         )
         assert re.search(WORDS[licence], said), f"{name} says {said!r}, and the table says {licence}"

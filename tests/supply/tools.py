@@ -2,12 +2,12 @@
 
 import importlib.util
 import sys
-from types import ModuleType
+from typing import Any
 
 from tests.conftest import ROOT
 
 
-def tool(name: str) -> ModuleType:
+def tool(name: str) -> Any:
     """Load packaging/<name>.py once, as a script that runs there would find it."""
     if name not in sys.modules:
         spec = importlib.util.spec_from_file_location(name, ROOT / "packaging" / f"{name}.py")
