@@ -17,6 +17,7 @@ What moto's interpreter gets wrong, and AWS does:
   `Ssm.ParameterNotFoundException`.
 - `$$.State.EnteredTime` and `$$.Execution.StartTime` have another format.
 - No "Step Functions Execution Status Change" event.
+- Every run parses its definition again (`definitions.py`).
 """
 
 import datetime as dt
@@ -54,12 +55,14 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service impor
 )
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.state_task_lambda import StateTaskLambda
 from moto.stepfunctions.parser.asl.eval.states import ExecutionData, StateData
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.utils.encoding import to_json_str
 from moto.stepfunctions.parser.backend import execution as execution_module
 from moto.stepfunctions.parser.backend import execution_worker
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from sandbox.aws import definitions
 from sandbox.aws.moto_pin import Corrections
 
 LOGGER = logging.getLogger(__name__)
@@ -107,6 +110,7 @@ def apply(
     _lambda_errors(corrections)
     _sdk_errors(corrections)
     _times(corrections)
+    corrections.replace(AmazonStateLanguageParser, "parse", definitions.parse, parameters=["definition"])
 
 
 def stop_everything() -> None:
