@@ -82,13 +82,15 @@ class HubStack(Stack):
         for target in _targets(hub, private_control_plane=settings.private_control_plane is not None):
             stack_set.add_target(target)
         accept_double_dependency(stack_set)
-        Fleet(
+        fleet = Fleet(
             self,
             "Fleet",
             hub=hub,
             log_retention=settings.log_retention,
             alert_emails=settings.alert_emails,
         )
+        # A site tells of itself as soon as it stands: nobody would hear the first news otherwise.
+        stack_set.node.add_dependency(fleet)
         _accept_copying(self, buckets)
         CfnOutput(self, "StackSetName", value=NAME)
 
@@ -150,7 +152,6 @@ class SitesOfEachAccount(StackSetStack):
             log_retention=settings.log_retention,
             alert_emails=settings.alert_emails,
             start_on_deployment=settings.start_on_deployment,
-            pending_alarm_days=settings.pending_alarm_days,
             recovery_accounts=settings.recovery_accounts,
             backup_keys=settings.backup_keys(),
             hub=HubAddress(
