@@ -43,6 +43,34 @@ def synthesize(root: Path, output: Path, *, settings: Mapping[str, Any] | None =
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StackArtifact:
+    """A stack of an assembly, and where it belongs."""
+
+    name: str
+    account_id: str
+    region: str
+
+
+def stacks_of(folder: Path) -> list[StackArtifact]:
+    """Return the stacks of an assembly, each behind those that it depends on."""
+    artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
+    found: dict[str, StackArtifact] = {}
+
+    def visit(name: str) -> None:
+        artifact = artifacts[name]
+        if artifact["type"] != "aws:cloudformation:stack" or name in found:
+            return
+        for other in artifact.get("dependencies", []):
+            visit(other)
+        account_id, region = artifact["environment"].removeprefix("aws://").split("/")
+        found[name] = StackArtifact(name=name, account_id=account_id, region=region)
+
+    for name in artifacts:
+        visit(name)
+    return list(found.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
     """A synthesized app with one stack."""
 
@@ -54,11 +82,5 @@ class Assembly:
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read manifest.json; the stack's environment is `aws://<account>/<region>`."""
-        artifacts = json.loads((folder / "manifest.json").read_text())["artifacts"]
-        [(name, stack)] = [
-            (name, artifact)
-            for name, artifact in artifacts.items()
-            if artifact["type"] == "aws:cloudformation:stack"
-        ]
-        account_id, region = stack["environment"].removeprefix("aws://").split("/")
-        return cls(folder=folder, stack_name=name, account_id=account_id, region=region)
+        [stack] = stacks_of(folder)
+        return cls(folder=folder, stack_name=stack.name, account_id=stack.account_id, region=stack.region)

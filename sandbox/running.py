@@ -219,18 +219,7 @@ class Sandbox:
         return value
 
     def _write_files(self) -> None:
-        administrator = self.aws.administrator
-        exports = {
-            "AWS_ENDPOINT_URL": self.aws.endpoint_url,
-            "AWS_CA_BUNDLE": str(self.aws.ca_file),
-            "AWS_REGION": self.assembly.region,
-            "AWS_DEFAULT_REGION": self.assembly.region,
-            "AWS_ACCESS_KEY_ID": administrator.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": administrator.secret_access_key,
-        }
-        (self.state / "env.sh").write_text(
-            "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
-        )
+        (self.state / "env.sh").write_text(environment_file(self.aws))
         credentials = self.state / "credentials"
         credentials.write_text(
             _profile(CLIENT_USER, self.client_keys) + _profile(REPOSITORY_USER, self.repository_keys)
@@ -296,6 +285,19 @@ class Sandbox:
             )
             + "\n"
         )
+
+
+def environment_file(aws: EmbeddedAws) -> str:
+    """Return export lines for the AWS CLI and boto3, as an administrator of the AWS's own account."""
+    exports = {
+        "AWS_ENDPOINT_URL": aws.endpoint_url,
+        "AWS_CA_BUNDLE": str(aws.ca_file),
+        "AWS_REGION": aws.options.region,
+        "AWS_DEFAULT_REGION": aws.options.region,
+        "AWS_ACCESS_KEY_ID": aws.administrator.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": aws.administrator.secret_access_key,
+    }
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in exports.items())
 
 
 def _policy(*statements: dict[str, Any]) -> dict[str, Any]:

@@ -362,6 +362,12 @@ def _request(
     if circumstances.bucket_owner:
         context["aws:resourceaccount"] = circumstances.bucket_owner
         context["s3:resourceaccount"] = circumstances.bucket_owner
+    owner = resource.split(":")[4] if resource.count(":") >= 5 else ""
+    if owner:
+        context["aws:resourceaccount"] = owner
+        organization_id = organization.organization_id(owner)
+        if organization_id is not None:
+            context["aws:resourceorgid"] = organization_id
     for tag, value in circumstances.resource_tags.get(resource, {}).items():
         context[f"aws:resourcetag/{tag.lower()}"] = value
         context[f"{call.prefix}:resourcetag/{tag.lower()}"] = value

@@ -16,23 +16,35 @@ What moto gets wrong, and AWS does:
   public ones, or missing.
 - The bootstrap version rule of CDK templates breaks updates. AWS evaluates it; the sandbox always is
   bootstrapped.
+- JSON is read as YAML, which takes seconds for a template of the usual size.
+- A custom resource is never done, since its function can't reach moto. The CDK's own that copies objects is
+  done here, and any other is an unknown type.
 - No "CloudFormation Stack Status Change" event.
+- A stack that was made by a change set has no outputs, and a failure in it is nobody's. Change sets of
+  several stacks are mixed up when they have one name, and a missing one is called a missing stack.
+- The previous value of a parameter that names another one is what that one holds; AWS keeps the name. And
+  parameters that are left out aren't those that are given as their defaults.
+- `AWS::NoValue` in a list is null. AWS leaves it out.
 - Looking at the outputs of a stack that was rolled back makes its resources again.
 """
 
 import hashlib
 import json
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from moto.cloudformation import models, parsing
-from moto.cloudformation.exceptions import ValidationError
+from moto.cloudformation.exceptions import CloudFormationError, ValidationError
+from moto.cloudformation.responses import CloudFormationResponse
+from moto.core.responses import ActionResult, EmptyResult
 from moto.events.models import EventBus
 from moto.iam.models import iam_backends
 from moto.ssm.models import ssm_backends
 
 from sandbox.aws import cloudformation_types, stack_updates
+from sandbox.aws.correct_iam import update_role
 from sandbox.aws.moto_pin import Corrections, MotoChangedError
 from sandbox.aws.public_parameters import public_parameter
 
@@ -84,6 +96,7 @@ def apply(corrections: Corrections, emit: Emit) -> None:
     _resources(corrections)
     _removal(corrections)
     _stacks(corrections, emit)
+    _change_sets(corrections)
     _parameters(corrections)
 
 
@@ -91,6 +104,19 @@ def apply(corrections: Corrections, emit: Emit) -> None:
 
 
 def _references(corrections: Corrections) -> None:
+    """What `AWS::NoValue` stands for isn't there, in lists as well."""
+
+    def clean_json(resource_json: Any, resources_map: Any) -> Any:
+        cleaned = original(resource_json, resources_map)
+        return [item for item in cleaned if item is not None] if isinstance(resource_json, list) else cleaned
+
+    original = corrections.replace(
+        parsing, "clean_json", clean_json, parameters=["resource_json", "resources_map"]
+    )
+    _bus_reference(corrections)
+
+
+def _bus_reference(corrections: Corrections) -> None:
     """`Ref` of a bus is its name; moto's has no physical id, so `Ref` gives the object itself."""
     if hasattr(EventBus, "physical_resource_id"):
         raise MotoChangedError("moto's EventBus has a physical id now")
@@ -118,6 +144,15 @@ def _types(corrections: Corrections) -> None:
         raise MotoChangedError(f"moto has {', '.join(sorted(now_there))} by itself now")
     corrections.on_restore(forget)
 
+    def resource_class_from_type(resource_type: str) -> Any:
+        if resource_type == cloudformation_types.BucketDeployment.TYPE:
+            return cloudformation_types.BucketDeployment
+        return original_class(resource_type)
+
+    original_class = corrections.replace(
+        parsing, "resource_class_from_type", resource_class_from_type, parameters=["resource_type"]
+    )
+
     def load(self: Any) -> None:
         require_known_types(self._template)
         original_load(self)
@@ -130,9 +165,7 @@ def require_known_types(template: dict[str, Any]) -> None:
     unknown = {
         resource["Type"]
         for resource in template.get("Resources", {}).values()
-        if resource["Type"] not in parsing.get_model_map()
-        and resource["Type"] not in ALWAYS_KNOWN
-        and not resource["Type"].startswith("Custom::")
+        if resource["Type"] not in parsing.get_model_map() and resource["Type"] not in ALWAYS_KNOWN
     }
     if unknown:
         raise ValidationError(
@@ -144,10 +177,25 @@ def require_known_types(template: dict[str, Any]) -> None:
 
 
 def _names(corrections: Corrections) -> None:
+    of_this_thread = threading.local()
+
+    def parse_and_name(logical_id: str, resource_json: dict[str, Any], resources_map: Any) -> Any:
+        of_this_thread.region = resources_map._region_name
+        return original_parse(logical_id, resource_json, resources_map)
+
+    original_parse = corrections.replace(
+        parsing,
+        "parse_resource_and_generate_name",
+        parse_and_name,
+        parameters=["logical_id", "resource_json", "resources_map"],
+    )
+
     def generate(resource_type: str, stack_name: str, logical_id: str) -> str:
         if resource_type in RANDOMLY_NAMED:
             return str(original(resource_type, stack_name, logical_id))
-        digest = hashlib.sha256(f"{stack_name}/{logical_id}".encode()).hexdigest()[:12].upper()
+        # Roles and policies are an account's, not a Region's: two Regions may have stacks of one name.
+        place = getattr(of_this_thread, "region", "")
+        digest = hashlib.sha256(f"{place}/{stack_name}/{logical_id}".encode()).hexdigest()[:12].upper()
         room = LONGEST_NAME.get(resource_type, 255) - len(digest) - 2
         stack, logical = stack_name, logical_id
         if len(stack) + len(logical) > room:
@@ -270,6 +318,7 @@ def _update_parameter(parameter: Any, properties: dict[str, Any], account_id: st
 IN_PLACE: dict[str, Callable[[Any, dict[str, Any], str, str], None]] = {
     "AWS::DynamoDB::Table": _update_table,
     "AWS::IAM::ManagedPolicy": _update_managed_policy,
+    "AWS::IAM::Role": update_role,
     "AWS::Logs::LogGroup": _update_log_group,
     "AWS::SSM::Parameter": _update_parameter,
 }
@@ -397,7 +446,9 @@ def _stacks(corrections: Corrections, emit: Emit) -> None:
         )
 
     def parse_template(template: str) -> dict[str, Any]:
-        parsed: dict[str, Any] = original_parse(template)
+        parsed: dict[str, Any] = (
+            json.loads(template) if template.lstrip()[:1] == "{" else original_parse(template)
+        )
         parsed.pop("Rules", None)
         return parsed
 
@@ -449,10 +500,92 @@ def _roll_back(stack: Any) -> None:
         resources._parsed_resources.pop(name, None)
 
 
+# Change sets
+
+
+class ChangeSetNotFoundError(CloudFormationError):
+    """AWS's clients wait for this very code after they have deleted a change set."""
+
+    code = "ChangeSetNotFound"
+
+
+def _found(backend: Any, name: str, stack_name: str | None) -> Any:
+    """Return the change set of this id, or of this name and stack."""
+    for change_set in reversed(list(backend.change_sets.values())):
+        of_stack = stack_name in (None, change_set.stack_name, change_set.stack_id)
+        if name == change_set.change_set_id or (name == change_set.change_set_name and of_stack):
+            return change_set
+    raise ChangeSetNotFoundError(f"ChangeSet [{name}] does not exist")
+
+
+def _change_sets(corrections: Corrections) -> None:
+    def describe(self: Any) -> Any:
+        backend = self.cloudformation_backend
+        return ActionResult(_found(backend, self._get_param("ChangeSetName"), self._get_param("StackName")))
+
+    def delete(self: Any) -> Any:
+        backend = self.cloudformation_backend
+        try:
+            found = _found(backend, self._get_param("ChangeSetName"), self._get_param("StackName"))
+        except ChangeSetNotFoundError:
+            return EmptyResult()
+        del backend.change_sets[found.change_set_id]
+        return EmptyResult()
+
+    for name, action in (("describe_change_set", describe), ("delete_change_set", delete)):
+        corrections.replace(CloudFormationResponse, name, action, parameters=["self"])
+
+    def execute(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
+        change_set = _found(self, change_set_name, stack_name)
+        stack = self.get_stack(change_set.stack_id)
+        if change_set.change_set_type == "CREATE":
+            _create_by_change_set(self, stack, change_set)
+        else:
+            stack.update(change_set.template, change_set.role_arn, parameters=change_set.parameters)
+        change_set.execution_status = "EXECUTE_COMPLETE"
+
+    corrections.replace(
+        models.CloudFormationBackend,
+        "execute_change_set",
+        execute,
+        parameters=["self", "change_set_name", "stack_name"],
+    )
+
+
+def _create_by_change_set(backend: Any, stack: Any, change_set: Any) -> None:
+    """Do what `create_stack` does, for a stack that is only a name so far."""
+    stack.template, stack.parameters = change_set.template, change_set.parameters
+    stack._parse_template()
+    stack.resource_map = stack._create_resource_map()
+    stack.output_map = stack._create_output_map()
+    stack._add_stack_event("CREATE_IN_PROGRESS", resource_status_reason="User Initiated")
+    stack.create_resources()
+    if stack.status in WITH_OUTPUTS:
+        backend._validate_export_uniqueness(stack)
+        backend.exports.update({export.name: export for export in stack.exports})
+
+
 # Parameters
 
 
 def _parameters(corrections: Corrections) -> None:
+    def given(self: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+        declared = self.template_dict.get("Parameters", {})
+        return {name: parameters.get(name, item.get("Default")) for name, item in declared.items()}
+
+    def has_parameters(self: Any, other_parameters: dict[str, Any]) -> bool:
+        return given(self, self.parameters) == given(self, other_parameters)
+
+    corrections.replace(
+        models.Stack, "has_parameters", has_parameters, parameters=["self", "other_parameters"]
+    )
+    corrections.replace_value(
+        models.Stack,
+        "stack_parameters",
+        property(lambda self: given(self, self.parameters)),
+        kind=property,
+    )
+
     def parse_ssm_parameter(self: Any, value: str, value_type: str) -> Any:
         text = public_parameter(value, self._region_name)
         if text is None:

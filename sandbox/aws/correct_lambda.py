@@ -179,10 +179,11 @@ def _create(
     _cls: Any, resource_name: str, cloudformation_json: Any, account_id: str, region_name: str, **_kwargs: Any
 ) -> Any:
     properties = cloudformation_json["Properties"]
-    function = get_backend(account_id, region_name).create_function(
+    function: Any = get_backend(account_id, region_name).create_function(
         _spec(resource_name, properties, account_id=account_id, region=region_name)
     )
     _use_log_group(function, properties)
+    function.dead_letters = (properties.get("DeadLetterConfig") or {}).get("TargetArn")
     return function
 
 

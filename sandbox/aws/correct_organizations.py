@@ -1,8 +1,8 @@
 """
 Organizations tell StackSets who came and went.
 
-moto: account ids are random; StackSets can't be delegated; nothing happens when an account is moved.
-AWS: ids are what they are (here the caller of `numbered` says which), StackSets may have a delegated
+moto: all ids are random; StackSets can't be delegated; nothing happens when an account is moved.
+AWS: ids are what they are (here the caller of `given` says which), StackSets may have a delegated
 administrator, and StackSets with automatic deployment follow accounts that join or leave a unit.
 """
 
@@ -16,24 +16,30 @@ from moto.organizations.models import FakeDelegatedAdministrator, OrganizationsB
 from sandbox.aws.moto_pin import Corrections
 from sandbox.aws.organization import STACK_SETS
 
-_NEXT: list[str] = []
+_GIVEN: dict[str, str] = {}
+_MAKERS = {
+    "account": ("make_random_account_id", []),
+    "organization": ("make_random_org_id", []),
+    "root": ("make_random_root_id", []),
+    "unit": ("make_random_ou_id", ["root_id"]),
+}
 
 
 @contextlib.contextmanager
-def numbered(account_id: str) -> Iterator[None]:
-    """Let the next account that is created have this id."""
-    _NEXT.append(account_id)
+def given(**ids: str | None) -> Iterator[None]:
+    """Let what is created have these ids: of an `account`, an `organization`, a `root` or a `unit`."""
+    _GIVEN.update({kind: found for kind, found in ids.items() if found is not None})
     try:
         yield
     finally:
-        _NEXT.clear()
+        _GIVEN.clear()
 
 
 def apply(corrections: Corrections, moved: Callable[[str], None]) -> None:
     """Correct Organizations; *moved* is told of each account that joined, left or changed its unit."""
 
-    def make_random_account_id() -> str:
-        return _NEXT.pop() if _NEXT else str(original_id())
+    for kind, (name, parameters) in _MAKERS.items():
+        _replace_maker(corrections, kind, name, parameters)
 
     def create_account(self: Any, **kwargs: Any) -> Any:
         status = original_create(self, **kwargs)
@@ -51,7 +57,6 @@ def apply(corrections: Corrections, moved: Callable[[str], None]) -> None:
         moved(str(kwargs["AccountId"]))
         original_remove(self, **kwargs)
 
-    original_id = corrections.replace(utils, "make_random_account_id", make_random_account_id, parameters=[])
     original_create = corrections.replace(
         OrganizationsBackend, "create_account", create_account, parameters=["self", "kwargs"]
     )
@@ -70,3 +75,10 @@ def apply(corrections: Corrections, moved: Callable[[str], None]) -> None:
         [*FakeDelegatedAdministrator.SUPPORTED_SERVICES, STACK_SETS],
         kind=list,
     )
+
+
+def _replace_maker(corrections: Corrections, kind: str, name: str, parameters: list[str]) -> None:
+    def make(*arguments: str) -> str:
+        return _GIVEN.get(kind) or str(original(*arguments))
+
+    original = corrections.replace(utils, name, make, parameters=parameters)

@@ -78,6 +78,8 @@ class EmbeddedAwsOptions:
     """0: any free one."""
     waits: float = 1.0
     """How long retries wait in state machines and functions: 1 is as long as AWS would let them."""
+    bootstrapped: bool = True
+    """Whether accounts look as if the CDK had been bootstrapped there; False: the CDK's CLI shall do it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +98,17 @@ class Organization:
         self.id: str = organizations.describe_organization()["Organization"]["Id"]
         self.root_id: str = organizations.list_roots()["Roots"][0]["Id"]
 
-    def add_unit(self, name: str, *, parent_id: str | None = None) -> str:
+    def add_unit(self, name: str, *, parent_id: str | None = None, unit_id: str | None = None) -> str:
         """Make an organizational unit, in the root unless *parent_id* names another; return its id."""
-        made = self._organizations.create_organizational_unit(ParentId=parent_id or self.root_id, Name=name)
+        with correct_organizations.given(unit=unit_id):
+            made = self._organizations.create_organizational_unit(
+                ParentId=parent_id or self.root_id, Name=name
+            )
         return str(made["OrganizationalUnit"]["Id"])
 
     def add_account(self, account_id: str, *, unit_id: str | None = None) -> None:
         """Let an account join, in the root and then, as people do it, moved into the unit."""
-        with correct_organizations.numbered(account_id):
+        with correct_organizations.given(account=account_id):
             self._organizations.create_account(
                 AccountName=f"account-{account_id}", Email=f"{account_id}@example.com"
             )
@@ -217,7 +222,8 @@ class EmbeddedAws:
         }
         with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
             iam.create_role(RoleName=OTHER_ACCOUNT_ROLE, AssumeRolePolicyDocument=json.dumps(trust))
-            iam.attach_role_policy(RoleName=OTHER_ACCOUNT_ROLE, PolicyArn=ADMINISTRATOR_POLICY)
+        # An account that an organization has made has the role already; moto's lacks the policy.
+        iam.attach_role_policy(RoleName=OTHER_ACCOUNT_ROLE, PolicyArn=ADMINISTRATOR_POLICY)
         found = self._internal("sts").assume_role(RoleArn=arn, RoleSessionName=ADMINISTRATOR)["Credentials"]
         return Credentials(
             access_key_id=found["AccessKeyId"],
@@ -225,13 +231,16 @@ class EmbeddedAws:
             session_token=found["SessionToken"],
         )
 
-    def create_organization(self, management: str, *, delegated_administrator: str) -> Organization:
+    def create_organization(
+        self, management: str, *, delegated_administrator: str, organization_id: str | None = None
+    ) -> Organization:
         """
         Make an organization that trusts StackSets, with a delegated administrator for them, who may be this
         AWS's own account.
         """
         organizations = self._internal("organizations", account_id=management, region="us-east-1")
-        organizations.create_organization(FeatureSet="ALL")
+        with correct_organizations.given(organization=organization_id, account=management):
+            organizations.create_organization(FeatureSet="ALL")
         organization = Organization(organizations)
         organizations.enable_aws_service_access(ServicePrincipal=STACK_SETS)
         organization.add_account(delegated_administrator)
@@ -322,6 +331,8 @@ class EmbeddedAws:
         Deploy a synthesized `cdk.out` and return the stack's outputs; raise `DeploymentError` with the
         reason.
         """
+        if self.options.bootstrapped:
+            self._seed_bootstrap(account_id or self.options.account_id, region or self.options.region)
         return self._deployer(account_id, region).deploy(assembly, stack_name, parameters)
 
     def deploy_template(
@@ -402,11 +413,10 @@ class EmbeddedAws:
         self._stack.callback(self._delivery.stop)
         self._stack.callback(sets.stop)
         self._stack.callback(correct_stepfunctions.stop_everything)
-        self._bootstrap()
+        self._set_up()
 
-    def _bootstrap(self) -> None:
-        options = self.options
-        ssm_backends[options.account_id][options.region].put_parameter(
+    def _seed_bootstrap(self, account_id: str, region: str) -> None:
+        ssm_backends[account_id][region].put_parameter(
             name=BOOTSTRAP_PARAMETER,
             description="",
             value=BOOTSTRAP_VERSION,
@@ -419,6 +429,10 @@ class EmbeddedAws:
             tier=None,
             policies=None,
         )
+
+    def _set_up(self) -> None:
+        if self.options.bootstrapped:
+            self._seed_bootstrap(self.options.account_id, self.options.region)
         self._administrator = self.create_user(ADMINISTRATOR)
         self._internal("iam").attach_user_policy(UserName=ADMINISTRATOR, PolicyArn=ADMINISTRATOR_POLICY)
 

@@ -33,6 +33,8 @@ LOGGER = logging.getLogger(__name__)
 
 SERVICE = "events.amazonaws.com"
 WORKERS = 4
+CALLS = 3
+"""How often Lambda calls a function with an event that nobody waits for."""
 
 ClientFor = Callable[[str, str, str, str], Any]
 """Role ARN, service, region, source → boto3 client."""
@@ -166,7 +168,7 @@ class EventDelivery:
                 self._require(
                     document if function.policy.statements else None, "lambda:InvokeFunction", arn, rule.arn
                 )
-                self._invoke(function, json.loads(text))
+                self._call(function, json.loads(text))
             case "sns":
                 topic = sns_backends[account_id][region].get_topic(arn)
                 self._require(json.loads(topic.policy), "sns:Publish", arn, rule.arn)
@@ -183,6 +185,26 @@ class EventDelivery:
                 )
             case _:
                 raise DeliveryError(f"the sandbox doesn't deliver to {service} ({arn})")
+
+    def _call(self, function: Any, event: Any) -> None:
+        """
+        Call a function without waiting for it: Lambda tries a failed call twice more, and puts an event
+        that it could not handle into the function's own queue.
+        """
+        for _ in range(CALLS):
+            outcome = self._invoke(function, event)
+            if not outcome.failed:
+                return
+        arn = function.function_arn
+        LOGGER.warning("%s could not handle an event: %s", arn, outcome.payload)
+        self.failures.append(Failure(rule_arn=arn, target_arn=arn, reason=outcome.payload))
+        dead_letters = getattr(function, "dead_letters", None)
+        if dead_letters:
+            authorization.role_may(
+                authorization.session_of(function.role), "sqs:SendMessage", str(dead_letters)
+            )
+            _, _, _, region, account_id, name = str(dead_letters).split(":", 5)
+            sqs_backends[account_id][region].send_message(queue_name=name, message_body=json.dumps(event))
 
     def _to_queue(self, rule: Any, arn: str, text: str) -> None:
         _, _, _, region, account_id, name = arn.split(":", 5)

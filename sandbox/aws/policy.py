@@ -75,6 +75,7 @@ KNOWN_KEYS = frozenset(
         "aws:principaltype",
         "aws:requestedregion",
         "aws:resourceaccount",
+        "aws:resourceorgid",
         "aws:securetransport",
         "aws:sourceaccount",
         "aws:sourcearn",
