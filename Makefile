@@ -9,7 +9,7 @@ PACKAGES := contract lambdas stacks onprem_client site_cli sandbox generate benc
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 export JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION := 20
 
-.PHONY: help site demo demo-lifecycle test test-long test-windows test-browser check synth sandbox generate bench dist audit mutants lock clean
+.PHONY: help site demo demo-lifecycle demo-fleet test test-long test-windows test-browser check synth sandbox generate bench dist audit mutants lock clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 16
@@ -19,6 +19,9 @@ demo: .venv/installed ## tell the whole story on an embedded AWS and a stand-in 
 
 demo-lifecycle: .venv/installed ## tell what happens to a site over the years
 	@$(BIN)/python -m sandbox demo-lifecycle
+
+demo-fleet: .venv/installed ## tell the story of 25 accounts: a hub, a StackSet, one account that fails
+	@$(BIN)/python -m sandbox demo-fleet
 
 test: .venv/installed .ministack/installed tests/node/node_modules/installed ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long'

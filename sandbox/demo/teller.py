@@ -31,14 +31,34 @@ class UntrueError(Exception):
     """A statement of the story is not true."""
 
 
-class Teller:
-    """Told once per sandbox; raises UntrueError at the first statement that isn't true."""
+class Statements:
+    """What every story is made of; raises UntrueError at the first statement that isn't true."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def _eventually(self, what: str, ask: Callable[[], T | None]) -> T:
+        give_up = time.monotonic() + _PATIENCE_SECONDS
+        while not (answer := ask()):
+            if time.monotonic() > give_up:
+                raise UntrueError(f"{what} within {_PATIENCE_SECONDS:.0f} s")
+            time.sleep(0.1)
+        return answer
+
+    def _check(self, statement: str, holds: bool, otherwise: str = "") -> None:
+        if not holds:
+            raise UntrueError(f"{statement}{f' ({otherwise})' if otherwise else ''}")
+        self._console.true(statement)
+
+
+class Teller(Statements):
+    """Told once per sandbox, about one account and its backup server."""
 
     _document: EndpointDocument
 
     def __init__(self, sandbox: Sandbox, console: Console, *, client: Path) -> None:
+        super().__init__(console)
         self._sandbox = sandbox
-        self._console = console
         self._client_root = client
         self._outside = Outside(sandbox.aws)
         self._region_file = sandbox.vbr.install_dir / "AmazonS3Regions.xml"
@@ -232,16 +252,3 @@ class Teller:
         if expected is not None:
             self._check(f"`{arguments[0]}` exits with {expected}", ended.code == expected, ended.output)
         return ended
-
-    def _eventually(self, what: str, ask: Callable[[], T | None]) -> T:
-        give_up = time.monotonic() + _PATIENCE_SECONDS
-        while not (answer := ask()):
-            if time.monotonic() > give_up:
-                raise UntrueError(f"{what} within {_PATIENCE_SECONDS:.0f} s")
-            time.sleep(0.1)
-        return answer
-
-    def _check(self, statement: str, holds: bool, otherwise: str = "") -> None:
-        if not holds:
-            raise UntrueError(f"{statement}{f' ({otherwise})' if otherwise else ''}")
-        self._console.true(statement)

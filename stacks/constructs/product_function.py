@@ -17,8 +17,6 @@ from constructs import Construct, IConstruct
 from stacks.policies.fleet import keep_what_failed
 
 FUNCTION_TIMEOUT = Duration.seconds(60)
-# The namespace of all metrics that the functions count.
-METRICS = "VbrPrivateLink"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +84,7 @@ class ProductFunction(Construct):
             dead_letter_queue=dead_letters,
             environment={
                 "POWERTOOLS_SERVICE_NAME": folder,
-                "POWERTOOLS_METRICS_NAMESPACE": METRICS,
+                "POWERTOOLS_METRICS_NAMESPACE": "VbrPrivateLink",
                 **(environment or {}),
             },
         )

@@ -172,3 +172,29 @@ CLIENT_MISTAKES = (
         noticed="the server's report is in",
     ),
 )
+
+FLEET_MISTAKES = (
+    Mutation(
+        name="the hub believes an event about whose it is",
+        edits=(
+            _functions(
+                "lambdas/record_site_status/logic.py",
+                'names.account_id(envelope.account, field="account")',
+                'names.account_id(envelope.detail.get("account", envelope.account), field="account")',
+            ),
+        ),
+        noticed="the event changed no row but its sender's",
+    ),
+    Mutation(
+        name="the hub's bus takes events from anybody",
+        edits=(
+            Edit(
+                place=TEMPLATE,
+                file="VbrPrivateLinkHub.template.json",
+                old='"aws:PrincipalOrgID": "o-exampleorg1"',
+                new='"aws:PrincipalType": "AssumedRole"',
+            ),
+        ),
+        noticed="an account outside the organization is refused",
+    ),
+)

@@ -7,7 +7,7 @@ from contract.documents import AdoptionReport, EndpointDocument
 from contract.errors import ContractError
 from contract.names import SiteName, server_name, site_name
 from contract.parameters import adoption_parameter, endpoint_parameter, seen_parameter
-from lambdas.core.known_sites import Published, Word
+from lambdas.show_sites.logic import Published, Word
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # GetParameters takes so many names at once.
 _AT_ONCE = 10
+# Parameter Store answers 40 calls a second, the workflow's and the backup servers' among them.
+MOST_CALLS = 20
 
 
 class SsmWords:
@@ -40,14 +42,12 @@ class SsmWords:
         }
 
     def _parameters(self, servers: Mapping[str, Sequence[str]]) -> dict[str, "ParameterTypeDef"]:
-        wanted = [
-            name
-            for _, document, words in _names(servers)
-            if document
-            for name in (document, *(one for _, *both in words for one in both))
-        ]
+        # Documents first: should there be too many servers, those behind the cap have said nothing.
+        named = list(_names(servers))
+        wanted = [document for _, document, _ in named if document]
+        wanted += [name for _, _, words in named for _, *both in words for name in both]
         found: dict[str, ParameterTypeDef] = {}
-        for first in range(0, len(wanted), _AT_ONCE):
+        for first in range(0, min(len(wanted), MOST_CALLS * _AT_ONCE), _AT_ONCE):
             answer = self._client.get_parameters(Names=wanted[first : first + _AT_ONCE])
             found |= {parameter.get("Name", ""): parameter for parameter in answer["Parameters"]}
         return found
@@ -87,13 +87,13 @@ def _published(parameter: "ParameterTypeDef | None") -> Published | None:
 def _word(server: str, report: "ParameterTypeDef | None", heartbeat: "ParameterTypeDef | None") -> Word:
     """When a parameter was written, AWS's clock says: a server's own may be wrong, or lie."""
     times = [one["LastModifiedDate"] for one in (report, heartbeat) if one and "LastModifiedDate" in one]
-    seen_at, beats = max(times, default=None), heartbeat is not None
+    seen_at = max(times, default=None)
     if report is None:
-        return Word(server=server, seen_at=seen_at, beats=beats)
+        return Word(server=server, seen_at=seen_at)
     try:
         read = AdoptionReport.from_json(report.get("Value", ""))
     except ContractError:
-        return Word(server=server, unreadable=True, seen_at=seen_at, beats=beats)
+        return Word(server=server, unreadable=True, seen_at=seen_at)
     if read.server != server:
-        return Word(server=server, unreadable=True, seen_at=seen_at, beats=beats)
-    return Word(server=server, report=read, seen_at=seen_at, beats=beats)
+        return Word(server=server, unreadable=True, seen_at=seen_at)
+    return Word(server=server, report=read, seen_at=seen_at)

@@ -1,0 +1,47 @@
+"""Twenty-five accounts in two Regions, and what the demo of them notices."""
+
+import json
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+
+from sandbox.fleet import MANAGEMENT, REGIONS, account_number
+from tests.stories.can_fail import assert_noticed_in_the_fleet, tell_of_the_fleet
+from tests.stories.mutations import FLEET_MISTAKES, Mutation
+
+pytestmark = pytest.mark.long
+
+ACCOUNTS = 25
+
+
+def test_25_accounts_in_two_regions_each_run_their_own_workflow(hub_assembly: Path, tmp_path: Path) -> None:
+    """Told by the demo, and read once more from the log of AWS calls."""
+    told = tell_of_the_fleet(hub_assembly, tmp_path / "state", accounts=ACCOUNTS)
+
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert told.stderr == ""
+    calls = [json.loads(line) for line in (tmp_path / "state" / "aws" / "requests.jsonl").open()]
+    published: Counter[tuple[str, str]] = Counter()
+    named: defaultdict[str, set[str]] = defaultdict(set)
+    for call in calls:
+        if not call["source"].startswith("lambda:"):
+            continue
+        named[call["account"]] |= set(
+            re.findall(rf"(?<!\d){MANAGEMENT[:9]}\d{{3}}(?!\d)", json.dumps(call["parameters"]))
+        )
+        if call["action"] == "PutParameter" and call["status"] == 200:
+            published[call["account"], call["region"]] += 1
+    # One more has joined. Each of them published its own document, and named nobody else.
+    everybody = [account_number(number) for number in range(1, ACCOUNTS + 2)]
+    assert published == Counter((account, region) for account in everybody for region in REGIONS)
+    assert {account: names for account, names in named.items() if account in everybody} == {
+        account: {account} for account in everybody
+    }
+
+
+@pytest.mark.parametrize("mistake", FLEET_MISTAKES, ids=lambda mistake: mistake.name)
+def test_the_demo_notices(mistake: Mutation, hub_assembly: Path, tmp_path: Path) -> None:
+    """A demo that stays green when the product is broken would prove nothing."""
+    assert_noticed_in_the_fleet(mistake, assembly=hub_assembly, folder=tmp_path)
