@@ -7,6 +7,7 @@ SETTINGS = {
     "account_id": "The account that the stack is deployed into: twelve digits.",
     "region": "The Region that the stack is deployed into, such as ap-northeast-1.",
     "log_retention_days": "How long the logs of the workflow and its functions are kept, in days.",
+    "pending_alarm_days": "After how many days an alarm tells that a bucket still waits (default 7).",
     "start_on_deployment": "true: each deployment of the stack starts a run of every site.",
     "recovery_accounts": "Other accounts whose principals can be granted reading for a while.",
     "alert_emails": "Who gets a mail when a run fails; each address has to confirm the subscription.",

@@ -152,6 +152,7 @@ class SitesOfEachAccount(StackSetStack):
             log_retention=settings.log_retention,
             alert_emails=settings.alert_emails,
             start_on_deployment=settings.start_on_deployment,
+            pending_alarm_days=settings.pending_alarm_days,
             recovery_accounts=settings.recovery_accounts,
             backup_keys=settings.backup_keys(),
             hub=HubAddress(

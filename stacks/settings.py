@@ -37,6 +37,8 @@ _RETENTION = {
 }
 
 
+# Long enough for a weekend and a maintenance window.
+DEFAULT_PENDING_ALARM_DAYS = 7
 # IAM allows two access keys for each user.
 MAXIMUM_KEYS = 2
 LAST_KEY = 9999
@@ -63,6 +65,8 @@ class AppSettings:
     `alert_emails` get a mail when a run fails; principals of `recovery_accounts` may be granted access for a
     while, beside those of the account itself.
 
+    A bucket that has waited for its servers for `pending_alarm_days` raises an alarm.
+
     With a hub, the sites are made in every account and Region that it names, and account and Region are
     the hub's own.
 
@@ -76,6 +80,7 @@ class AppSettings:
     log_retention: RetentionDays
     alert_emails: tuple[str, ...]
     start_on_deployment: bool
+    pending_alarm_days: int
     recovery_accounts: tuple[names.AccountId, ...]
     powertools_layer_arn: str | None
     sites: tuple[SiteSettings, ...]
@@ -93,6 +98,11 @@ class AppSettings:
             log_retention=fields.checked("log_retention_days", _retention),
             alert_emails=fields.each("alert_emails", _email, most=10),
             start_on_deployment=fields.boolean("start_on_deployment"),
+            pending_alarm_days=(
+                fields.integer("pending_alarm_days", least=1, most=90)
+                if fields.has("pending_alarm_days")
+                else DEFAULT_PENDING_ALARM_DAYS
+            ),
             recovery_accounts=fields.each("recovery_accounts", names.account_id, most=10),
             powertools_layer_arn=(
                 fields.checked("powertools_layer_arn", _layer) if fields.has("powertools_layer_arn") else None

@@ -25,6 +25,7 @@ class SiteStack(Stack):
             log_retention=settings.log_retention,
             alert_emails=settings.alert_emails,
             start_on_deployment=settings.start_on_deployment,
+            pending_alarm_days=settings.pending_alarm_days,
             recovery_accounts=settings.recovery_accounts,
             powertools_layer_arn=settings.powertools_layer_arn,
             backup_keys=settings.backup_keys(),

@@ -10,7 +10,7 @@ The lease in DynamoDB: one item per site in the table `sites`.
     enforced    the buckets that are locked; forgotten as soon as somebody wants the site released
     remembered  {endpoints, locked, pending}: what the last run left, see release_lease
     status      what was last said of the site, as JSON
-    last_run    {execution, started_at, purpose, failed}: for whoever looks at the site
+    last_run    {execution, started_at, purpose, failed} as JSON, for whoever looks at the site
 """
 
 from typing import TYPE_CHECKING, Any, cast

@@ -7,13 +7,14 @@ from typing import Any
 import boto3
 
 from lambdas.acquire_lease.dynamodb_leases import DynamoDbLeases
-from lambdas.acquire_lease.logic import Order, acquire, require_known_account
-from lambdas.acquire_lease.request import Purpose, ReconcileRequest, reconcile_request
+from lambdas.acquire_lease.logic import LeaseOutcome, Order, acquire, require_known_account
+from lambdas.acquire_lease.request import Purpose, ReconcileRequest, is_no_report, reconcile_request
 from lambdas.acquire_lease.stepfunctions_executions import StepFunctionsExecutions
 from lambdas.core.clients import CONFIG
 from lambdas.core.errors import InvalidRequestError
 from lambdas.core.execution import Execution
 from lambdas.core.memory import Access
+from lambdas.core.observability import logger
 from lambdas.core.settings import FunctionSettings
 from lambdas.core.step import Request, parse, step
 
@@ -51,6 +52,9 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
     """Return the site and the execution, whether this run is at work, and the intent it follows."""
     settings = Settings.from_env()
     door = parse(LeaseRequest, event)
+    if is_no_report(door.request):
+        logger.warning("a parameter among the reports is no server's; nothing to do")
+        return {"execution": door.execution, "outcome": LeaseOutcome.IDLE}
     request = reconcile_request(door.request)
     if request.site not in settings.sites.split(","):
         raise InvalidRequestError(

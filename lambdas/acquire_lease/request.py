@@ -22,6 +22,7 @@ _DETAIL_TYPES = ("Access Grant Requested", "Check Requested", "Provision Request
 
 _SITE = Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$")
 _REPORT = re.compile(rf"{ROOT}/(?P<site>[a-z0-9-]{{1,32}})/adoption/[a-z0-9._-]{{1,63}}")
+_BELOW_REPORTS = re.compile(rf"{ROOT}/[a-z0-9-]{{1,32}}/adoption/.+", re.DOTALL)
 # A recovery is over after a week, or somebody asks again: nobody forgets an exception for a year.
 _LONGEST_GRANT_HOURS = 168
 
@@ -85,6 +86,20 @@ class _Release(_Site):
 
 class _Grant(_Site, Grant):
     pass
+
+
+def is_no_report(event: Any) -> bool:
+    """
+    Say whether an event tells of a parameter below a site's reports that can't be a server's.
+
+    The rule's pattern ends in a wildcard, so it lets them through. Nobody has asked for anything: a refusal
+    would be a failed run, and a mail to people who can't do anything about it.
+    """
+    match event:
+        case {"source": "aws.ssm", "detail-type": "Parameter Store Change", "detail": {"name": str(name)}}:
+            return _BELOW_REPORTS.fullmatch(name) is not None and _REPORT.fullmatch(name) is None
+        case _:
+            return False
 
 
 def reconcile_request(event: Any) -> ReconcileRequest:

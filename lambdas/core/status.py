@@ -13,9 +13,9 @@ class SiteStatus(BaseModel):
     How a site was when its last run ended.
 
     `let_in` are the endpoints that the bucket policy lets in, the current one first; `left` is drift that
-    the product must not repair; `servers` are those that have left a word, `moved` those of them that have
-    done what the published document asks for; `pending_since` is the start of the first run that found the
-    site waiting for servers, and a failed run in between doesn't change it.
+    the product must not repair; `servers` are those that are expected or have left a word, `moved` those
+    that have done what the published document asks for; `pending_since` is the start of the first run that
+    found the site waiting for servers, and a failed run in between doesn't change it.
     """
 
     # An event or an item of another version of the product may say more.

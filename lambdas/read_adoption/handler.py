@@ -67,7 +67,7 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
         "waits_for": list(weighed.waits_for),
         "waiting": weighed.waiting,
         "why": weighed.why,
-        "servers": list(parameters.servers),
+        "servers": list(parameters.servers(request.expected_servers)),
         "moved": list(parameters.adopted(request.vpc_endpoint_id)),
     }
 
@@ -85,6 +85,6 @@ def _reversion(request: ReversionRequest) -> dict[str, Any]:
     return {
         "back": weighed.back,
         "waits_for": list(weighed.waits_for),
-        "servers": list(parameters.servers),
+        "servers": list(parameters.servers(request.site.expected_servers)),
         "moved": list(parameters.reverted()),
     }

@@ -38,18 +38,22 @@ class SiteParameters:
     reports: Mapping[str, AdoptionReport | None]
     seen: frozenset[str] = frozenset()
 
-    @property
-    def servers(self) -> tuple[str, ...]:
-        """Every server that has left a word, in order; a name that no server can have is left out."""
-        return tuple(sorted(filter(_is_server, {*self.reports, *self.seen})))[:MOST_SERVERS]
+    def servers(self, expected: Collection[str]) -> tuple[str, ...]:
+        """
+        Name the expected servers, and behind them every other one that has left a word.
+
+        A name that no server can have is left out.
+        """
+        others = {*self.reports, *self.seen} - {*expected}
+        return (*sorted(expected), *sorted(filter(_is_server, others)))[:MOST_SERVERS]
 
     def adopted(self, endpoint_id: str) -> tuple[str, ...]:
-        """Those of the servers that use this endpoint."""
-        return tuple(one for one in self.servers if _has_adopted(self.reports.get(one), endpoint_id))
+        """Name the servers that use this endpoint."""
+        return tuple(one for one in sorted(self.reports) if _has_adopted(self.reports[one], endpoint_id))
 
     def reverted(self) -> tuple[str, ...]:
-        """Those of the servers that have gone back to Veeam's own endpoints."""
-        return tuple(one for one in self.servers if _has_reverted(self.reports.get(one)))
+        """Name the servers that have gone back to Veeam's own endpoints."""
+        return tuple(one for one in sorted(self.reports) if _has_reverted(self.reports[one]))
 
 
 class Parameters(Protocol):

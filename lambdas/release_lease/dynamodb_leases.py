@@ -1,5 +1,7 @@
 """Give the lease back, and keep what the next run must know (see acquire_lease.dynamodb_leases)."""
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -37,14 +39,8 @@ class DynamoDbLeases:
             ":me": {"S": execution},
             ":enforced": {"L": [{"S": bucket} for bucket in memory.enforced]},
             ":remembered": {"M": remembered},
-            ":last": {
-                "M": {
-                    "execution": {"S": execution},
-                    "started_at": {"S": legacy.last_run.started_at},
-                    "purpose": {"S": legacy.last_run.purpose},
-                    "failed": {"BOOL": legacy.last_run.failed},
-                }
-            },
+            # One text, not a map: whoever looks at a thousand sites reads a thousand of them.
+            ":last": {"S": json.dumps({"execution": execution, **asdict(legacy.last_run)})},
         }
         update = "SET #enforced = :enforced, #remembered = :remembered, #last = :last"
         if legacy.status is not None:

@@ -4,10 +4,9 @@ from functools import cache
 from typing import Any
 
 import boto3
-from aws_lambda_powertools.metrics import MetricUnit
 
 from lambdas.core.clients import CONFIG
-from lambdas.core.observability import metrics
+from lambdas.core.observability import count_of_site
 from lambdas.core.settings import FunctionSettings
 from lambdas.core.step import Request, parse, step
 from lambdas.release_lease.dynamodb_leases import DynamoDbLeases
@@ -49,10 +48,7 @@ def lambda_handler(event: dict[str, Any]) -> dict[str, Any]:
     released = _leases(settings.sites_table).release(
         run.lease.site, execution=run.lease.execution, legacy=left
     )
-    repaired = sum(drift.repaired for drift in run.drift)
-    metrics.add_metric(name="DriftRepaired", unit=MetricUnit.Count, value=repaired)
-    metrics.add_metric(name="DriftLeft", unit=MetricUnit.Count, value=len(run.drift) - repaired)
-    metrics.add_metric(name="SitePending", unit=MetricUnit.Count, value=int(left.memory.pending))
+    count_of_site(run.lease.site, DriftFound=len(run.drift))
     return {
         "released": released,
         "status": left.status.model_dump(mode="json") if left.status else None,

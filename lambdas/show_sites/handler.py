@@ -13,15 +13,15 @@ from typing import Any
 import boto3
 
 from lambdas.core.clients import CONFIG
+from lambdas.core.dynamodb_sites import DynamoDbSites
 from lambdas.core.markup import Markup
 from lambdas.core.settings import FunctionSettings
 from lambdas.core.site_markup import page
+from lambdas.core.ssm_words import SsmWords
 from lambdas.core.widget import theme_of, widget
-from lambdas.show_sites.dynamodb_sites import DynamoDbSites
 from lambdas.show_sites.ec2_endpoint_states import Ec2EndpointStates
 from lambdas.show_sites.logic import look
 from lambdas.show_sites.site_sections import sections
-from lambdas.show_sites.ssm_words import SsmWords
 from lambdas.show_sites.stepfunctions_runs import StepFunctionsRuns
 
 DOCUMENTATION = """\

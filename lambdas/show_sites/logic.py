@@ -8,72 +8,20 @@ values here and text there: they decide nothing.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
-from contract.documents import AdoptionReport, EndpointDocument, EndpointState, Outcome
+from contract.documents import EndpointDocument, EndpointState, Outcome
+from lambdas.core.known_sites import SILENT_AFTER, Parameters, Published, Sites, StoredSite, Word, servers_of
 from lambdas.core.site_overview import Run, SiteRow, in_order_of_attention, site_row
 from lambdas.core.status import SiteStatus
 
 # Sites of which everything is shown, and rows of the table above them.
 MOST_DETAILS = 20
 MOST_ROWS = 60
-# Of one site: those that have reported.
-MOST_SERVERS = 10
-SILENT_AFTER = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRun:
-    """What the table says of the last run that has ended."""
-
-    execution: str
-    started_at: datetime | None
-    purpose: str
-    failed: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSite:
-    """
-    A site's item.
-
-    `unreadable`: there is a status, but another version of the product has written it. `holder` is the
-    execution that has the lease.
-    """
-
-    site: str
-    intent: str | None = None
-    status: SiteStatus | None = None
-    unreadable: bool = False
-    holder: str | None = None
-    last_run: StoredRun | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSites:
-    """The items that were read; `more` when the cap was reached before the table's end."""
-
-    items: tuple[StoredSite, ...]
-    more: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """The published document, None when it can't be read, and its version."""
-
-    document: EndpointDocument | None
-    version: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
-    """What a server has said: its report, None when that can't be read, and when it was last heard of."""
-
-    server: str
-    report: AdoptionReport | None = None
-    unreadable: bool = False
-    seen_at: datetime | None = None
+# Parameters that are read for them: Parameter Store answers 40 calls a second, of ten parameters each, to the
+# workflow and the backup servers as well.
+MOST_PARAMETERS = 200
 
 
 _NOTHING_SAID: tuple[Published | None, Mapping[str, Word]] = (None, {})
@@ -85,20 +33,6 @@ class Execution:
 
     status: str
     started_at: datetime
-
-
-class Sites(Protocol):
-    """What is needed from the table."""
-
-    def read(self) -> StoredSites: ...
-
-
-class Parameters(Protocol):
-    """What is needed from Parameter Store, for several sites at once."""
-
-    def read(
-        self, servers: Mapping[str, Sequence[str]]
-    ) -> Mapping[str, tuple[Published | None, Mapping[str, Word]]]: ...
 
 
 class Endpoints(Protocol):
@@ -126,6 +60,7 @@ class Details:
     published: Published | None
     endpoint_state: str | None
     servers: tuple[Word, ...]
+    more_servers: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +92,7 @@ def look(
     }
     first = [row.site for row in in_order_of_attention(list(rows.values()))[:MOST_DETAILS]]
     # The role reads the words of the stack's own sites alone.
-    asked = {name: _servers(items[name]) for name in first if name in configured}
+    asked = _within_bounds({name: servers_of(items[name]) for name in first if name in configured})
     words = {**dict.fromkeys(first, _NOTHING_SAID), **parameters.read(asked)}
     wanted = {name: _endpoint_id(items[name], words[name][0]) for name in first}
     states = endpoints.states({endpoint for endpoint in wanted.values() if endpoint})
@@ -179,11 +114,22 @@ def look(
             published=published,
             endpoint_state=state,
             servers=tuple(said.values()),
+            more_servers=len(servers_of(item)) - len(said),
         )
     order = in_order_of_attention([one.row for one in details.values()])
     return View(
         rows=tuple(rows.values()), details=tuple(details[row.site] for row in order), more=stored.more
     )
+
+
+def _within_bounds(servers: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Leave out servers behind the bound: each has two parameters, and each site's document is one."""
+    left = (MOST_PARAMETERS - len(servers)) // 2
+    bounded: dict[str, Sequence[str]] = {}
+    for site, named in servers.items():
+        bounded[site] = named[:left]
+        left -= len(bounded[site])
+    return bounded
 
 
 def _run(item: StoredSite, executions: Executions) -> Run | None:
@@ -231,12 +177,6 @@ def _row(item: StoredSite, status: SiteStatus | None, run: Run | None, *, config
     if not configured:
         row = row.with_problems(["The settings of the stack don't name this site any more."])
     return row
-
-
-def _servers(item: StoredSite) -> tuple[str, ...]:
-    """Those that are waited for come first: they must not fall behind the cap."""
-    status = item.status
-    return tuple(dict.fromkeys((*status.waits_for, *status.servers)))[:MOST_SERVERS] if status else ()
 
 
 def _endpoint_id(item: StoredSite, published: Published | None) -> str | None:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from contract.documents import EndpointState, Outcome
+from lambdas.core.known_sites import Word
 from lambdas.core.markup import Content, Markup, element, joined
 from lambdas.core.site_buttons import buttons
 from lambdas.core.site_markup import (
@@ -15,7 +16,7 @@ from lambdas.core.site_markup import (
     shortened,
 )
 from lambdas.core.site_overview import Level
-from lambdas.show_sites.logic import MOST_ROWS, Details, View, Word
+from lambdas.show_sites.logic import MOST_ROWS, Details, View
 
 _OUTCOMES = {
     Outcome.ADOPTED: ("Uses the endpoint", Level.IN_ORDER),
@@ -135,6 +136,7 @@ def _servers(details: Details, *, now: datetime) -> Markup:
             element("thead", head),
             element("tbody", *(_server(word, now=now) for word in details.servers)),
         ),
+        element("p", f"and {details.more_servers} more", class_="dim") if details.more_servers else "",
     )
 
 

@@ -7,11 +7,12 @@ moto's nor here makes the whole stack fail, by name (`correct_cloudformation.py`
 
 import contextlib
 import json
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from moto.awslambda.exceptions import UnknownFunctionException, UnknownPolicyException
 from moto.awslambda.models import lambda_backends
-from moto.cloudwatch.models import cloudwatch_backends
+from moto.cloudwatch.models import Dimension, Metric, MetricDataQuery, MetricStat, cloudwatch_backends
 from moto.core.common_models import CloudFormationModel
 from moto.events.models import events_backends
 from moto.s3.models import s3_backends
@@ -19,6 +20,7 @@ from moto.scheduler.models import scheduler_backends
 from moto.secretsmanager.models import secretsmanager_backends
 from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
+from moto.ssm.models import ssm_backends
 
 Properties = dict[str, Any]
 
@@ -265,13 +267,13 @@ class Alarm(Resource, CloudFormationModel):
             threshold=float(given["Threshold"]) if "Threshold" in given else None,
             statistic=given.get("Statistic"),
             description=given.get("AlarmDescription"),
-            dimensions=[
-                {"Name": item["Name"], "Value": item["Value"]} for item in given.get("Dimensions", [])
-            ],
+            dimensions=given.get("Dimensions", []),
             alarm_actions=given.get("AlarmActions", []),
-            metric_data_queries=None,
+            ok_actions=given.get("OKActions", []),
+            insufficient_data_actions=given.get("InsufficientDataActions", []),
+            datapoints_to_alarm=(int(given["DatapointsToAlarm"]) if "DatapointsToAlarm" in given else None),
+            metric_data_queries=[_query(item) for item in given.get("Metrics", [])] or None,
             treat_missing_data=given.get("TreatMissingData"),
-            datapoints_to_alarm=int(given["DatapointsToAlarm"]) if "DatapointsToAlarm" in given else None,
         )
 
     def remove(self) -> None:
@@ -279,6 +281,76 @@ class Alarm(Resource, CloudFormationModel):
 
     def get_cfn_attribute(self, _attribute_name: str) -> str:
         return f"arn:aws:cloudwatch:{self.region}:{self.account_id}:alarm:{self.name}"
+
+
+def _query(item: Mapping[str, Any]) -> MetricDataQuery:
+    """Read one metric of an alarm that reckons with several."""
+    stat = item.get("MetricStat")
+    # moto's types forbid what its answers need: an expression has no period.
+    made: Any = MetricDataQuery
+    query: MetricDataQuery = made(
+        query_id=item["Id"],
+        label=item.get("Label"),
+        period=item.get("Period"),
+        return_data=item.get("ReturnData", True),
+        expression=item.get("Expression"),
+        metric_stat=None
+        if stat is None
+        else MetricStat(
+            metric=Metric(
+                metric_name=stat["Metric"]["MetricName"],
+                namespace=stat["Metric"]["Namespace"],
+                dimensions=[
+                    Dimension(one["Name"], one["Value"]) for one in stat["Metric"].get("Dimensions", [])
+                ],
+            ),
+            period=stat["Period"],
+            stat=stat["Stat"],
+            unit=stat.get("Unit"),
+        ),
+    )
+    return query
+
+
+class Document(Resource, CloudFormationModel):
+    """moto's has one too, but it keeps what isn't JSON, and an update deletes the document."""
+
+    TYPE = "AWS::SSM::Document"
+    NAME = "Name"
+
+    def put(self) -> None:
+        backend: Any = ssm_backends[self.account_id][self.region]
+        content = json.dumps(self.properties["Content"])
+        if self.name not in backend._documents:
+            backend.create_document(
+                content=content,
+                requires=None,
+                attachments=None,
+                name=self.name,
+                version_name=None,
+                document_type=self.properties["DocumentType"],
+                document_format=self.properties.get("DocumentFormat", "JSON"),
+                target_type=None,
+                tags=None,
+            )
+            return
+        if self.properties.get("UpdateMethod") != "NewVersion":
+            raise NotImplementedError("the sandbox can't replace a document under its name")
+        description = backend.update_document(
+            content=content,
+            attachments=[],
+            name=self.name,
+            version_name=None,
+            document_version="$LATEST",
+            document_format=self.properties.get("DocumentFormat", "JSON"),
+            target_type=None,
+        )
+        backend.update_document_default_version(self.name, description["DocumentVersion"])
+
+    def remove(self) -> None:
+        ssm_backends[self.account_id][self.region].delete_document(
+            name=self.name, document_version="", version_name="", force=True
+        )
 
 
 class CdkMetadata(Resource, CloudFormationModel):
@@ -351,5 +423,5 @@ TYPES = (
 )
 """Types that moto lacks."""
 
-BETTER_TYPES = (Permission,)
+BETTER_TYPES = (Document, Permission)
 """Types that take the place of moto's own: the class that is defined last wins."""

@@ -16,7 +16,9 @@ from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from stacks.constructs.product_function import ProductFunction, Shared
+from stacks.constructs.runbook import Runbook
 from stacks.policies import console, network, table
+from stacks.policies import runbook as runbook_policies
 from stacks.policies.wildcards import explained
 
 # CloudWatch finds functions for its widgets by this beginning.
@@ -40,6 +42,8 @@ class Console(Construct):
         word_arns: Sequence[str],
         state_machine: sfn.IStateMachine,
         execution_arns: str,
+        alarms: Sequence[cloudwatch.IAlarm],
+        runbook: Runbook,
     ) -> None:
         super().__init__(scope, construct_id)
         stack = Stack.of(self)
@@ -93,7 +97,12 @@ class Console(Construct):
                         # Sites don't depend on the time range that somebody looks at.
                         update_on_time_range_change=False,
                     )
-                ]
+                ],
+                [
+                    cloudwatch.AlarmStatusWidget(
+                        title="Alarms", alarms=list(alarms), width=WHOLE_WIDTH, height=4
+                    )
+                ],
             ],
         )
         dashboard_arn = stack.format_arn(
@@ -109,6 +118,7 @@ class Console(Construct):
             console.show_the_sites(self.show.function.function_arn),
         ]
         press = console.press_the_buttons(self.start.function.function_arn)
+        form = runbook_policies.use_the_runbook(runbook.definition_arn, runbook.role.role_arn)
         readers = policy_of_people(
             self,
             "Readers",
@@ -121,9 +131,12 @@ class Console(Construct):
             self,
             "Operators",
             name=f"{shared.name}-operators-{stack.region}",
-            may="may look at the dashboard and press its buttons",
-            statements=[*look, press],
-            explained_wildcards=runs,
+            may="may look at the dashboard, press its buttons and use the runbook",
+            statements=[*look, press, *form],
+            explained_wildcards={
+                **runs,
+                **explained(stack, [runbook.definition_arn], "Any version of this one runbook."),
+            },
         )
         CfnOutput(self, "DashboardName", value=f"{shared.name}-{stack.region}")
         CfnOutput(self, "ReadersPolicyArn", value=readers.managed_policy_arn)

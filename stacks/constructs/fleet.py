@@ -23,7 +23,7 @@ from constructs import Construct
 
 from contract import names
 from stacks.constructs.console import WHOLE_WIDTH, policy_of_people
-from stacks.constructs.product_function import ProductFunction
+from stacks.constructs.product_function import METRICS, ProductFunction
 from stacks.constructs.site import NAME, shared_by_functions
 from stacks.hub_settings import HubSettings
 from stacks.policies import console
@@ -32,7 +32,6 @@ from stacks.policies.fleet import NEWS, SOURCE
 from stacks.policies.wildcards import explained
 
 EVENT_BUS = f"{NAME}-fleet"
-METRICS = "VbrPrivateLink"
 # CloudWatch finds functions for its widgets by this beginning.
 SHOW_FUNCTION = "customWidgetVbrPrivateLinkFleet"
 START_FUNCTION = "customWidgetVbrPrivateLinkFleetStart"

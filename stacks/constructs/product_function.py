@@ -17,6 +17,8 @@ from constructs import Construct, IConstruct
 from stacks.policies.fleet import keep_what_failed
 
 FUNCTION_TIMEOUT = Duration.seconds(60)
+# The namespace of all metrics that the functions count.
+METRICS = "VbrPrivateLink"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +86,7 @@ class ProductFunction(Construct):
             dead_letter_queue=dead_letters,
             environment={
                 "POWERTOOLS_SERVICE_NAME": folder,
-                "POWERTOOLS_METRICS_NAMESPACE": "VbrPrivateLink",
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS,
                 **(environment or {}),
             },
         )

@@ -24,8 +24,6 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sns as sns
-from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
@@ -34,11 +32,13 @@ from contract import names
 from contract.parameters import ROOT as PARAMETERS
 from contract.parameters import endpoint_parameter, settings_parameter
 from contract.settings import BucketSettings, SiteSettings, settings_digest
+from stacks.constructs.alarms import Alarms
 from stacks.constructs.backup_user import BackupUser
 from stacks.constructs.console import Console
 from stacks.constructs.hub_link import HubAddress, HubLink
 from stacks.constructs.product_function import Shared
 from stacks.constructs.reconcile import Reconcile, Steps
+from stacks.constructs.runbook import Runbook
 from stacks.constructs.step_function_lambda import StepFunctionLambda
 from stacks.policies import buckets, network, parameters, table
 from stacks.policies import events as events_policies
@@ -105,6 +105,7 @@ class Site(Construct):
         alert_emails: Sequence[str],
         start_on_deployment: bool,
         recovery_accounts: Sequence[names.AccountId],
+        pending_alarm_days: int,
         backup_keys: Mapping[str, Sequence[int]],
         powertools_layer_arn: str | None = None,
         documents: Mapping[str, SettingsDocument] | None = None,
@@ -156,8 +157,32 @@ class Site(Construct):
             ),
         )
         self.state_machine = reconcile.state_machine
-        self._start_by_events(on_deployment=start_on_deployment)
-        self._tell_of_failures(alert_emails)
+        undelivered = sqs.Queue(
+            self, "UndeliveredRequests", enforce_ssl=True, retention_period=Duration.days(14)
+        )
+        Validations.of(undelivered).acknowledge(
+            Acknowledgment(id="AwsSolutions-SQS3", reason="This is the dead-letter queue of the rules.")
+        )
+        self._start_by_events(undelivered, on_deployment=start_on_deployment)
+        names_of_sites = [site.site for site in sites]
+        alarms = Alarms(
+            self,
+            "Alarms",
+            shared=shared,
+            emails=alert_emails,
+            sites=names_of_sites,
+            sites_table=self._table,
+            word_arns=self._word_arns(),
+            state_machine=self.state_machine,
+            undelivered=undelivered,
+            pending_days=pending_alarm_days,
+        )
+        runbook = Runbook(
+            self,
+            "Runbook",
+            state_machine=self.state_machine,
+            execution_arns=self._execution_arns(),
+        )
         for site in sites:
             BackupUser(
                 self,
@@ -173,11 +198,13 @@ class Site(Construct):
             self,
             "Console",
             shared=shared,
-            sites=[site.site for site in sites],
+            sites=names_of_sites,
             sites_table=self._table,
             word_arns=self._word_arns(),
             state_machine=self.state_machine,
             execution_arns=self._execution_arns(),
+            alarms=alarms.all,
+            runbook=runbook,
         )
         CfnOutput(self, "StateMachineArn", value=self.state_machine.state_machine_arn)
         CfnOutput(self, "SitesTable", value=self._table.table_name)
@@ -397,17 +424,13 @@ class Site(Construct):
             service="iam", region="", resource="role", resource_name=self._role_name(purpose)
         )
 
-    def _start_by_events(self, *, on_deployment: bool) -> None:
+    def _start_by_events(self, undelivered: sqs.IQueue, *, on_deployment: bool) -> None:
         """
         Whole events are passed on: the first step reads and checks them.
 
         None but a request changes what a site should be. Reports of servers are best effort in EventBridge,
         so the hourly run looks as well.
         """
-        undelivered = sqs.Queue(self, "UndeliveredRequests", enforce_ssl=True)
-        Validations.of(undelivered).acknowledge(
-            Acknowledgment(id="AwsSolutions-SQS3", reason="This is the dead-letter queue of the rules.")
-        )
         requests = (
             "Access Grant Requested",
             "Check Requested",
@@ -487,24 +510,3 @@ class Site(Construct):
             )
             for site in sites
         ]
-
-    def _tell_of_failures(self, alert_emails: Sequence[str]) -> None:
-        """By event and not by a state: a run that was stopped or timed out reaches no state any more."""
-        topic = sns.Topic(self, "Failures", enforce_ssl=True, display_name="VBR PrivateLink: a run failed")
-        for address in alert_emails:
-            topic.add_subscription(subscriptions.EmailSubscription(address))
-        events.Rule(
-            self,
-            "RunFailed",
-            description="Tells of every run that failed, timed out or was stopped",
-            event_pattern=events.EventPattern(
-                source=["aws.states"],
-                detail_type=["Step Functions Execution Status Change"],
-                detail={
-                    "stateMachineArn": [self.state_machine.state_machine_arn],
-                    "status": ["FAILED", "TIMED_OUT", "ABORTED"],
-                },
-            ),
-            targets=[targets.SnsTopic(topic)],
-        )
-        CfnOutput(self, "FailuresTopicArn", value=topic.topic_arn)

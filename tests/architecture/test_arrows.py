@@ -35,7 +35,7 @@ THIRD_PARTY = {
     "contract": set[str](),
     # What Powertools' layer and the runtime bring; nothing else is deployed.
     "lambdas": {"aws_lambda_powertools", "boto3", "botocore", "pydantic"},
-    "stacks": {"aws_cdk", "cdk_nag", "cdk_stacksets", "constructs"},
+    "stacks": {"aws_cdk", "cdk_nag", "cdk_stacksets", "constructs", "jsii"},
     # urllib3 comes with botocore, and is locked in requirements.txt.
     "onprem_client": {"boto3", "botocore", "urllib3"},
     "site_cli": {"boto3", "botocore", "rich"},
@@ -70,6 +70,7 @@ HANDLERS_WITH_A_CLOCK = {
     "lambdas/record_site_status/handler.py",
     "lambdas/survey_fleet/handler.py",
     "lambdas/show_fleet/handler.py",
+    "lambdas/watch_servers/handler.py",
     "lambdas/show_sites/handler.py",
 }
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "misc"}
@@ -245,15 +246,17 @@ def test_only_adapters_and_the_frame_know_botocore() -> None:
                 *HANDLERS_WITH_A_CLOCK,
                 "lambdas/acquire_lease/request.py",
                 "lambdas/core/fleet.py",
+                "lambdas/core/dynamodb_sites.py",
+                "lambdas/core/known_sites.py",
                 "lambdas/core/site_markup.py",
                 "lambdas/core/site_overview.py",
                 "lambdas/read_adoption/logic.py",
                 "lambdas/record_site_status/logic.py",
                 "lambdas/show_fleet/fleet_sections.py",
                 "lambdas/show_fleet/logic.py",
-                "lambdas/show_sites/dynamodb_sites.py",
                 "lambdas/show_sites/logic.py",
                 "lambdas/show_sites/site_sections.py",
+                "lambdas/watch_servers/logic.py",
             },
         ),
         ("time", set()),

@@ -84,6 +84,8 @@ MAY = {
         "ssm:GetParameters",
         "states:DescribeExecution",
     },
+    # Runs every hour, beside the workflow.
+    "watch_servers": {"dynamodb:Scan", "sqs:SendMessage", "ssm:GetParameters"},
     # Runs when somebody presses a button, and can't even look.
     "start_run": {"states:StartExecution"},
 }
@@ -242,7 +244,7 @@ def test_leases_and_news_are_the_stacks_own(synthesized: Synthesized) -> None:
 
 
 def test_the_other_roles_start_the_workflow_and_call_its_steps(synthesized: Synthesized) -> None:
-    """EventBridge's one role starts this machine; the machine's role calls these functions."""
+    """EventBridge's one role starts this machine, the runbook's waits, too; the machine calls its steps."""
     (machine,) = synthesized.of_type("AWS::StepFunctions::StateMachine")
     of_steps = {synthesized.role_of(step) for step in MAY}
     others = {
@@ -258,14 +260,20 @@ def test_the_other_roles_start_the_workflow_and_call_its_steps(synthesized: Synt
         f"<{name}.Arn>"
         for name, function in synthesized.of_type("AWS::Lambda::Function").items()
         if not function["FunctionName"].startswith("customWidget")
+        and function["FunctionName"] != "vbr-privatelink-watch-servers"
     }
 
-    assert len(others) == 2
-    starting, calling = sorted(others.values(), key=len)
+    assert len(others) == 3
+    starting, waiting, calling = sorted(others.values(), key=len)
     assert starting == [("states:StartExecution", [f"<{machine}>"])]
+    assert [action for action, _arns in waiting] == [
+        "states:StartExecution",
+        "states:DescribeExecution",
+        "states:StopExecution",
+    ]
     invoked = [(action, sorted(arns)) for action, arns in calling if action.startswith("lambda:")]
     assert invoked == [("lambda:InvokeFunction", sorted(functions))]
-    assert len(functions) == len(MAY) - 2
+    assert len(functions) == len(MAY) - 3
     assert {action for action, _arns in calling} - {"lambda:InvokeFunction"} == WITHOUT_RESOURCE
 
 
@@ -281,10 +289,14 @@ SEEING = {
 
 
 @pytest.mark.parametrize(
-    ("who", "calls"), [("readers", ["show_sites"]), ("operators", ["show_sites", "start_run"])]
+    ("who", "calls", "more"),
+    [
+        ("readers", ["show_sites"], set[str]()),
+        ("operators", ["show_sites", "start_run"], {"iam:PassRole", "ssm:StartAutomationExecution"}),
+    ],
 )
 def test_people_before_the_dashboard_may_what_their_policy_says(
-    synthesized: Synthesized, who: str, calls: list[str]
+    synthesized: Synthesized, who: str, calls: list[str], more: set[str]
 ) -> None:
     """CloudWatch calls the functions as whoever looks: that alone tells a reader from an operator."""
     name = f"vbr-privatelink-{who}-{REGION}"
@@ -307,8 +319,13 @@ def test_people_before_the_dashboard_may_what_their_policy_says(
 
     assert {action for statement in found for action in actions(statement)} == {
         *SEEING,
+        *more,
         "lambda:InvokeFunction",
     }
+    for statement in found:
+        if "iam:PassRole" in actions(statement):
+            assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "ssm.amazonaws.com"}}
+            assert len(resources(statement)) == 1
     assert sorted(names[arn] for arn in invoked) == calls
     assert not {"Roles", "Users", "Groups"} & set(policy)
 
@@ -347,7 +364,12 @@ def test_only_the_functions_and_the_workflow_assume_the_roles(synthesized: Synth
         for statement in role["AssumeRolePolicyDocument"]["Statement"]
     }
 
-    assert services == {"lambda.amazonaws.com", "states.amazonaws.com", "events.amazonaws.com"}
+    assert services == {
+        "lambda.amazonaws.com",
+        "states.amazonaws.com",
+        "events.amazonaws.com",
+        "ssm.amazonaws.com",
+    }
     assert not any(role.get("ManagedPolicyArns") for role in synthesized.of_type("AWS::IAM::Role").values())
 
 

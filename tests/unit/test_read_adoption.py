@@ -410,7 +410,8 @@ def test_other_parameters_are_nobodys_report(store: Store) -> None:
     found = store.read()
 
     assert found == SiteParameters(published=None, reports={}, seen=frozenset({"adoption/vbr01", "vbr01"}))
-    assert found.servers == ("vbr01",)
+    assert found.servers(()) == ("vbr01",)
+    assert found.servers(["vbr02"]) == ("vbr02", "vbr01")
 
 
 HOSTILE: dict[str, str] = {

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lambdas.acquire_lease.request import Grant, Purpose, ReconcileRequest, reconcile_request
+from lambdas.acquire_lease.request import Grant, Purpose, ReconcileRequest, is_no_report, reconcile_request
 from lambdas.core.errors import InvalidRequestError
 
 EVENT: dict[str, Any] = {
@@ -350,3 +350,25 @@ def test_a_refusal_stays_short_whatever_was_sent() -> None:
             reconcile_request(sent)
 
         assert len(str(refusal.value)) < 2000
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "name", "quiet"),
+    [
+        ("aws.ssm", "Parameter Store Change", "/vbr-privatelink/tokyo/adoption/a/b", True),
+        ("aws.ssm", "Parameter Store Change", "/vbr-privatelink/tokyo/adoption/VBR01", True),
+        ("aws.ssm", "Parameter Store Change", "/vbr-privatelink/tokyo/adoption/a\nb", True),
+        ("aws.ssm", "Parameter Store Change", "/vbr-privatelink/tokyo/adoption/vbr01", False),
+        # What the rule doesn't let through was sent by somebody: that is told.
+        ("aws.ssm", "Parameter Store Change", "/vbr-privatelink/tokyo/settings", False),
+        ("aws.ssm", "Parameter Store Change", 7, False),
+        ("vbr-privatelink", "Provision Requested", "/vbr-privatelink/tokyo/adoption/a/b", False),
+    ],
+)
+def test_only_what_the_rules_wildcard_lets_through_is_passed_over(
+    source: str, kind: str, name: object, quiet: bool
+) -> None:
+    """A failed run, and a mail, for what nobody has asked for is noise; for a request it is an answer."""
+    event = {"source": source, "detail-type": kind, "detail": {"name": name}}
+
+    assert is_no_report(event) is quiet

@@ -1,10 +1,11 @@
 """The table `sites`, read from its beginning to a cap."""
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
+from lambdas.core.known_sites import StoredRun, StoredSite, StoredSites
 from lambdas.core.status import SiteStatus
-from lambdas.show_sites.logic import StoredRun, StoredSite, StoredSites
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,19 +48,21 @@ class DynamoDbSites:
 def _stored(item: dict[str, Any]) -> StoredSite:
     text = item.get("status", {}).get("S")
     status = SiteStatus.read(text)
-    last = item.get("last_run", {}).get("M")
+    last = item.get("last_run", {}).get("S")
     return StoredSite(
         site=item["site"]["S"],
         intent=item.get("intent", {}).get("S"),
         status=status,
         unreadable=text is not None and status is None,
         holder=item.get("lease", {}).get("M", {}).get("execution", {}).get("S"),
-        last_run=None
-        if last is None
-        else StoredRun(
-            execution=last["execution"]["S"],
-            started_at=datetime.fromisoformat(last["started_at"]["S"]),
-            purpose=last["purpose"]["S"],
-            failed=last["failed"]["BOOL"],
-        ),
+        last_run=None if last is None else _run(json.loads(last)),
+    )
+
+
+def _run(last: dict[str, Any]) -> StoredRun:
+    return StoredRun(
+        execution=last["execution"],
+        started_at=datetime.fromisoformat(last["started_at"]),
+        purpose=last["purpose"],
+        failed=last["failed"],
     )

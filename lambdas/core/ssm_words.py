@@ -7,7 +7,7 @@ from contract.documents import AdoptionReport, EndpointDocument
 from contract.errors import ContractError
 from contract.names import SiteName, server_name, site_name
 from contract.parameters import adoption_parameter, endpoint_parameter, seen_parameter
-from lambdas.show_sites.logic import Published, Word
+from lambdas.core.known_sites import Published, Word
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 # GetParameters takes so many names at once.
 _AT_ONCE = 10
-# Parameter Store answers 40 calls a second, the workflow's and the backup servers' among them.
-MOST_CALLS = 20
 
 
 class SsmWords:
@@ -42,12 +40,14 @@ class SsmWords:
         }
 
     def _parameters(self, servers: Mapping[str, Sequence[str]]) -> dict[str, "ParameterTypeDef"]:
-        # Documents first: should there be too many servers, those behind the cap have said nothing.
-        named = list(_names(servers))
-        wanted = [document for _, document, _ in named if document]
-        wanted += [name for _, _, words in named for _, *both in words for name in both]
+        wanted = [
+            name
+            for _, document, words in _names(servers)
+            if document
+            for name in (document, *(one for _, *both in words for one in both))
+        ]
         found: dict[str, ParameterTypeDef] = {}
-        for first in range(0, min(len(wanted), MOST_CALLS * _AT_ONCE), _AT_ONCE):
+        for first in range(0, len(wanted), _AT_ONCE):
             answer = self._client.get_parameters(Names=wanted[first : first + _AT_ONCE])
             found |= {parameter.get("Name", ""): parameter for parameter in answer["Parameters"]}
         return found
