@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from contract.documents import AdoptionReport, EndpointDocument
+from contract.names import EndpointId
 from lambdas.core.known_sites import Published, StoredRun, StoredSite, StoredSites, Word
 from lambdas.core.memory import Access
 from lambdas.core.site_markup import overview, page
@@ -142,7 +143,9 @@ def test_a_site_in_order_says_so() -> None:
                 tokyo(),
                 words={
                     "vbr01": Word(
-                        server="vbr01", report=replace(ADOPTED, vpc_endpoint_id="vpce-0000000a"), seen_at=NOW
+                        server="vbr01",
+                        report=replace(ADOPTED, vpc_endpoint_id=EndpointId("vpce-0000000a")),
+                        seen_at=NOW,
                     )
                 },
             ),
