@@ -57,12 +57,21 @@ class Published:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Word:
-    """What a server has said: its report, None when that can't be read, and when it was last heard of."""
+    """
+    What a server has said: its report, None when that can't be read, and when it was last heard of.
+
+    `beats`: its client says that it is there, so its silence means something; older clients don't.
+    """
 
     server: str
     report: AdoptionReport | None = None
     unreadable: bool = False
     seen_at: datetime | None = None
+    beats: bool = False
+
+    def is_silent(self, now: datetime) -> bool:
+        """Whether it was heard of, and not any more."""
+        return self.beats and self.seen_at is not None and now - self.seen_at > SILENT_AFTER
 
 
 class Sites(Protocol):

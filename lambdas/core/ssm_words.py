@@ -87,13 +87,13 @@ def _published(parameter: "ParameterTypeDef | None") -> Published | None:
 def _word(server: str, report: "ParameterTypeDef | None", heartbeat: "ParameterTypeDef | None") -> Word:
     """When a parameter was written, AWS's clock says: a server's own may be wrong, or lie."""
     times = [one["LastModifiedDate"] for one in (report, heartbeat) if one and "LastModifiedDate" in one]
-    seen_at = max(times, default=None)
+    seen_at, beats = max(times, default=None), heartbeat is not None
     if report is None:
-        return Word(server=server, seen_at=seen_at)
+        return Word(server=server, seen_at=seen_at, beats=beats)
     try:
         read = AdoptionReport.from_json(report.get("Value", ""))
     except ContractError:
-        return Word(server=server, unreadable=True, seen_at=seen_at)
+        return Word(server=server, unreadable=True, seen_at=seen_at, beats=beats)
     if read.server != server:
-        return Word(server=server, unreadable=True, seen_at=seen_at)
-    return Word(server=server, report=read, seen_at=seen_at)
+        return Word(server=server, unreadable=True, seen_at=seen_at, beats=beats)
+    return Word(server=server, report=read, seen_at=seen_at, beats=beats)

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from contract.documents import EndpointDocument, EndpointState, Outcome
-from lambdas.core.known_sites import SILENT_AFTER, Parameters, Published, Sites, StoredSite, Word, servers_of
+from lambdas.core.known_sites import Parameters, Published, Sites, StoredSite, Word, servers_of
 from lambdas.core.site_overview import Run, SiteRow, in_order_of_attention, site_row
 from lambdas.core.status import SiteStatus
 
@@ -240,6 +240,6 @@ def _wrong_with(word: Word, *, now: datetime) -> str | None:
         failed = [check for check in report.checks if not check.ok]
         reason = report.error or (f"{failed[0].id}: {failed[0].detail}" if failed else "it gives no reason")
         return f"{word.server} has failed: {reason}"
-    if word.seen_at is not None and now - word.seen_at > SILENT_AFTER:
+    if word.is_silent(now):
         return f"{word.server} was last seen more than a day ago: look at its scheduled task."
     return None

@@ -51,9 +51,9 @@ def _not_seen(
     if document is None or document.state is not EndpointState.ACTIVE or item.intent == "released":
         return ()
     # A server that was never heard of has had time since the endpoint was published.
-    published_at = datetime.fromisoformat(document.published_at)
+    overdue = now - datetime.fromisoformat(document.published_at) > SILENT_AFTER
     return tuple(
-        word.server for word in words.values() if now - (word.seen_at or published_at) > SILENT_AFTER
+        word.server for word in words.values() if word.is_silent(now) or (word.seen_at is None and overdue)
     )
 
 

@@ -132,7 +132,12 @@ def test_a_site_in_order_says_so() -> None:
             World(
                 tokyo(),
                 words={
-                    "vbr01": Word(server="vbr01", report=ADOPTED, seen_at=NOW - timedelta(days=1, seconds=1))
+                    "vbr01": Word(
+                        server="vbr01",
+                        report=ADOPTED,
+                        seen_at=NOW - timedelta(days=1, seconds=1),
+                        beats=True,
+                    )
                 },
             ),
             Level.WRONG,

@@ -33,19 +33,25 @@ class Store:
     """Says of every server that it was seen at the given time; None: never."""
 
     def __init__(
-        self, seen: Mapping[str, datetime | None], document: EndpointDocument | None = DOCUMENT
+        self,
+        seen: Mapping[str, datetime | None],
+        document: EndpointDocument | None = DOCUMENT,
+        *,
+        beats: bool = True,
     ) -> None:
         self.seen = seen
+        self.beats = beats
         self.document = document
 
     def read(
         self, servers: Mapping[str, Sequence[str]]
     ) -> Mapping[str, tuple[Published | None, Mapping[str, Word]]]:
         published = None if self.document is None else Published(document=self.document, version=1)
-        return {
-            site: (published, {one: Word(server=one, seen_at=self.seen.get(one)) for one in named})
-            for site, named in servers.items()
-        }
+        return {site: (published, {one: self.word(one) for one in named}) for site, named in servers.items()}
+
+    def word(self, server: str) -> Word:
+        seen_at = self.seen.get(server)
+        return Word(server=server, seen_at=seen_at, beats=self.beats and seen_at is not None)
 
 
 def site(*servers: str, intent: str = "provisioned", pending_since: str | None = None) -> StoredSite:
@@ -80,6 +86,13 @@ def test_a_server_that_is_silent_for_a_day_is_counted(
 ) -> None:
     """Two heartbeats were missed by then; a day and not a second less."""
     assert watched(site("vbr01", "vbr02"), Store(seen)).not_seen == not_seen
+
+
+def test_the_silence_of_a_client_that_never_says_that_it_is_there_means_nothing() -> None:
+    """It reports when something has changed; that may be years ago."""
+    store = Store({"vbr01": NOW - 300 * DAY}, beats=False)
+
+    assert watched(site("vbr01"), store).not_seen == ()
 
 
 def test_a_server_has_time_to_answer_after_the_first_publication() -> None:
