@@ -15,7 +15,7 @@ from tests.stacks.synthesized import ROOT, STACK, synthesize
 pytestmark = pytest.mark.xdist_group("synth")
 
 EXAMPLES = sorted(folder.name for folder in (ROOT / "examples").iterdir() if folder.is_dir())
-SERVICES = ("events", "lambda", "rolesanywhere", "sns", "sqs", "states")
+SERVICES = ("cloudwatch", "events", "lambda", "rolesanywhere", "sns", "sqs", "ssm", "states")
 # One process for all: to start the CDK's runtime takes longer than to synthesize.
 PROGRAM = """
 import json, os, pathlib, runpy
