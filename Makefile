@@ -45,7 +45,7 @@ check: .venv/installed ## lint, types, template
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/mypy --platform win32 onprem_client contract tests/windows bench/in_windows.py
-	$(BIN)/mypy packaging/dist.py packaging/sbom.py
+	$(BIN)/mypy packaging/dist.py packaging/bills.py packaging/sbom.py
 	$(BIN)/mypy packaging/audit.py
 	$(MAKE) --no-print-directory synth
 	$(BIN)/cfn-lint cdk.out/*.template.json

@@ -3,7 +3,7 @@
 Build what an operator installs, into dist: the client's wheel, its Windows folder as a zip, and checksums.
 
     python packaging/dist.py              both; the Windows folder is built and tried inside wine
-    python packaging/dist.py --here       both, on this Windows machine, without the functions' bill
+    python packaging/dist.py --here       both, on this Windows machine, with a list of what went in
 
 The commit is written into what is built, not into the checkout. Beside each lies its bill of materials
 (CycloneDX), and one of the functions, which the CDK packs when it deploys.
@@ -19,11 +19,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import sbom
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sandbox.aws import EmbeddedAws
@@ -56,12 +54,13 @@ def main() -> int:
             (_build_here if options.here else _build_in_wine)(source, folder, f"{version} (commit {commit})")
             archive = DIST / f"{PROGRAM}-{version}-windows.zip"
             _zip(folder, archive)
-            bills = _Bills(version=version, commit=commit, seconds=_seconds())
-            bills.of_wheel(wheel)
-            bills.of_windows_folder(archive, folder, json.loads((source / "collected.json").read_text()))
-            if not options.here:
-                bills.of_functions(Path(temporary) / "assembly")
-    except (DistError, sbom.BillError) as error:
+            collected = source / "collected.json"
+            if options.here:
+                # The Python here holds what ships and nothing else, so that nothing else is collected.
+                shutil.copy(collected, DIST / f"{archive.stem}-collected.json")
+            else:
+                _write_bills(wheel, archive, folder, collected, version=version, commit=commit)
+    except DistError as error:
         print(f"dist: {error}", file=sys.stderr)
         return 1
     sums = "".join(
@@ -72,78 +71,23 @@ def main() -> int:
     return 0
 
 
-class _Bills:
-    """Writes the bills into dist."""
+def _write_bills(
+    wheel: Path, archive: Path, folder: Path, collected: Path, *, version: str, commit: str
+) -> None:
+    from bills import Bills
+    from sbom import BillError
 
-    def __init__(self, *, version: str, commit: str, seconds: int) -> None:
-        self._version = version
-        self._commit = commit
-        self._seconds = seconds
-        self._lock = sbom.locked(ROOT / "requirements-windows.txt")
+    from sandbox.assembly import synthesize
 
-    def of_wheel(self, wheel: Path) -> None:
-        with zipfile.ZipFile(wheel) as opened:
-            files = {name: sbom.sha256(opened.read(name)) for name in opened.namelist() if name[-1] != "/"}
-        self._write(
-            sbom.Artefact(
-                name=f"{PROGRAM}-client",
-                version=self._version,
-                description=f"{wheel.name}, and the packages that it needs, as they were tested",
-                sha256=sbom.sha256(wheel.read_bytes()),
-                files=files,
-            ),
-            sbom.needed(self._lock, "botocore", "pywin32"),
-        )
-
-    def of_windows_folder(self, archive: Path, folder: Path, collected: dict[str, Any]) -> None:
-        if collected["unknown"]:
-            raise DistError(f"nobody knows where these come from: {', '.join(collected['unknown'][:5])}")
-        self._write(
-            sbom.Artefact(
-                name=f"{PROGRAM}-windows",
-                version=self._version,
-                description=f"{archive.name}",
-                sha256=sbom.sha256(archive.read_bytes()),
-                files=sbom.files_below(folder),
-            ),
-            sbom.windows_parts(collected["parts"], self._lock),
-        )
-
-    def of_functions(self, assembly: Path) -> None:
-        """The code is what the CDK would upload; boto3 is Lambda's own, in a version that AWS chooses."""
-        from sandbox.assembly import synthesize
-
-        synthesize(ROOT, assembly)
-        asset = functions_asset(assembly)
-        files = sbom.files_below(asset)
-        powertools = sbom.locked(ROOT / "requirements-dev.txt")["aws-lambda-powertools"]
-        self._write(
-            sbom.Artefact(
-                name=f"{PROGRAM}-functions",
-                version=self._version,
-                description="The functions' code, as the CDK packs it; the SHA-256 is of its files' list",
-                sha256=sbom.digest_of(files),
-                files=files,
-            ),
-            [
-                sbom.Part(
-                    name="aws-lambda-powertools",
-                    version=powertools.version,
-                    provided_by="AWS's public layer, which brings pydantic and aws-xray-sdk along",
-                ),
-                sbom.Part(name="boto3", version=None, provided_by="Lambda's runtime python3.13"),
-            ],
-        )
-
-    def _write(self, artefact: sbom.Artefact, parts: Iterable[sbom.Part]) -> None:
-        text = sbom.bill(artefact, parts, commit=self._commit, seconds=self._seconds)
-        (DIST / f"{artefact.name}-{artefact.version}.cdx.json").write_text(text)
-
-
-def functions_asset(assembly: Path) -> Path:
-    """Return the folder with the functions' code in a synthesized app."""
-    [asset] = [folder for folder in assembly.glob("asset.*") if (folder / "lambdas").is_dir()]
-    return asset
+    try:
+        bills = Bills(DIST, version=version, commit=commit, seconds=_seconds())
+        bills.of_wheel(wheel)
+        bills.of_windows_folder(archive, folder, json.loads(collected.read_text()))
+        with tempfile.TemporaryDirectory() as assembly:
+            synthesize(ROOT, Path(assembly))
+            bills.of_functions(Path(assembly))
+    except BillError as error:
+        raise DistError(str(error)) from error
 
 
 def _seconds() -> int:

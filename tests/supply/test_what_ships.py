@@ -14,7 +14,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.conftest import ROOT
-from tests.supply.tools import DIST, SBOM
+from tests.supply.tools import BILLS, DIST, SBOM
 
 FUNCTIONS_ZIP = 200 * 1024
 COMMIT, SECONDS = "0123456789ab", 1_767_225_600
@@ -62,7 +62,7 @@ def test_the_functions_are_one_small_asset_with_the_product_and_nothing_else(
     assembly: Path, tmp_path: Path
 ) -> None:
     """No test, no sandbox, no settings, no cache of somebody's machine; one download for all functions."""
-    asset = DIST.functions_asset(assembly)
+    asset = BILLS.functions_asset(assembly)
     files = set(SBOM.files_below(asset))
     size = zipped(asset, tmp_path / "functions.zip")
     functions = [
@@ -116,19 +116,14 @@ def test_the_wheel_holds_the_client_and_nothing_else(wheel: Path) -> None:
 
 def bills(folder: Path, wheel: Path, assembly: Path, collected: dict[str, Any]) -> dict[str, bytes]:
     """Write all bills as `make dist` does, but with the synthesized app of the tests."""
-    before = DIST.DIST
-    DIST.DIST = folder
-    try:
-        maker = DIST._Bills(version="1.2.3", commit=COMMIT, seconds=SECONDS)
-        maker.of_wheel(wheel)
-        windows = folder / "windows"
-        windows.mkdir()
-        (windows / "vbr-privatelink.exe").write_bytes(b"MZ")
-        DIST._zip(windows, folder / "windows.zip")
-        maker.of_windows_folder(folder / "windows.zip", windows, collected)
-        maker.of_functions(assembly)
-    finally:
-        DIST.DIST = before
+    maker = BILLS.Bills(folder, version="1.2.3", commit=COMMIT, seconds=SECONDS)
+    maker.of_wheel(wheel)
+    windows = folder / "windows"
+    windows.mkdir()
+    (windows / "vbr-privatelink.exe").write_bytes(b"MZ")
+    DIST._zip(windows, folder / "windows.zip")
+    maker.of_windows_folder(folder / "windows.zip", windows, collected)
+    maker.of_functions(assembly)
     return {file.name: file.read_bytes() for file in folder.glob("*.cdx.json")}
 
 
@@ -140,12 +135,6 @@ COLLECTED: dict[str, Any] = {
     },
     "unknown": [],
 }
-
-
-@pytest.fixture(name="synthesized_once", autouse=True)
-def _synthesized_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The app is synthesized once for all tests; what `make dist` would do again is tested elsewhere."""
-    monkeypatch.setattr("sandbox.assembly.synthesize", lambda _root, _folder: None)
 
 
 def test_every_bill_is_valid_complete_and_the_same_twice(wheel: Path, assembly: Path, tmp_path: Path) -> None:
@@ -193,10 +182,18 @@ def test_a_bill_of_what_nobody_knows_is_not_written(wheel: Path, assembly: Path,
     for number, collected in enumerate(strange):
         folder = tmp_path / str(number)
         folder.mkdir()
-        with pytest.raises(
-            (DIST.DistError, SBOM.BillError), match=r"evil|0\.1 was collected|left-pad would ship"
-        ):
+        with pytest.raises(SBOM.BillError, match=r"evil|0\.1 was collected|left-pad would ship"):
             bills(folder, wheel, assembly, collected)
+
+
+def test_the_windows_python_holds_no_more_than_what_ships_and_what_builds_and_tests_it() -> None:
+    """Whatever else is there may be collected: urllib3 takes `idna` along as soon as it is installed."""
+    lock = SBOM.locked(ROOT / "requirements-windows.txt")
+    ships = {part.name for part in SBOM.needed(lock, "botocore", "pywin32")}
+    tools = {part.name for part in SBOM.needed(lock, "pyinstaller", "pytest")}
+
+    assert set(lock) == ships | tools
+    assert ships <= set(SBOM.LICENCES)
 
 
 def test_the_wheel_is_the_same_twice(wheel: Path, tmp_path: Path) -> None:

@@ -19,5 +19,6 @@ def tool(name: str) -> Any:
 
 
 SBOM = tool("sbom")
+BILLS = tool("bills")
 DIST = tool("dist")
 AUDIT = tool("audit")
