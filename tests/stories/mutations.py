@@ -155,7 +155,7 @@ CLIENT_MISTAKES = (
         edits=(
             _client(_REGION_XML, "    for element in reversed(others):\n", "    for element in []:\n"),
             _client(
-                _REGION_XML, "    _verify(xml, events, found, edited, region=region, texts=(host,))\n", ""
+                _REGION_XML, "    _verify(xml, found, edited, region=region, texts=(host,))\n", ""
             ),
         ),
         noticed="`run` exits with 0",
