@@ -154,9 +154,7 @@ CLIENT_MISTAKES = (
         name="the second S3 endpoint stays",
         edits=(
             _client(_REGION_XML, "    for element in reversed(others):\n", "    for element in []:\n"),
-            _client(
-                _REGION_XML, "    _verify(xml, found, edited, region=region, texts=(host,))\n", ""
-            ),
+            _client(_REGION_XML, "    _verify(xml, found, edited, region=region, texts=(host,))\n", ""),
         ),
         noticed="`run` exits with 0",
     ),
