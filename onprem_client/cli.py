@@ -10,9 +10,9 @@ import getpass
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from contract import names
 from onprem_client import __version__, task_command
 from onprem_client.adoption import Goal, Wish
 from onprem_client.build import COMMIT
@@ -30,7 +30,8 @@ from onprem_client.errors import (
     SecretError,
     exit_codes,
 )
-from onprem_client.parameter_store import ParameterStore, SsmParameters
+from onprem_client.heartbeat import Heartbeat
+from onprem_client.parameter_store import ParameterStores, SsmParameters
 from onprem_client.result import Result
 from onprem_client.secret import VBR_PASSWORD, Secret, repository_secret, secret_name, typed_secret
 from onprem_client.service_point import ServicePointClient
@@ -82,7 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "status":
             _show_status(client.status(), as_json=options.json)
             return EXIT_DONE
-        result = _result(client, options)
+        result = (
+            _run(client, Heartbeat(configuration, _parameters(configuration), SystemClock(), WholeFiles()))
+            if options.command == "run"
+            else _result(client, options)
+        )
     except ClientError as error:
         if options.json:
             value = {"command": options.command, "exit_code": error.exit_code, "error": str(error)}
@@ -102,15 +107,28 @@ def _record(log: RunLog, command: str, exit_code: int, said: Sequence[object]) -
     log.record(at=SystemClock().now(), command=command, exit_code=exit_code, lines=list(map(str, said)))
 
 
+def _parameters(configuration: Configuration) -> ParameterStores:
+    return lambda region: SsmParameters(region, aws=configuration.aws)
+
+
+def _run(client: AnyClient, heartbeat: Heartbeat) -> Result:
+    """Say that this server is there, whatever became of the run; what stops that is the lesser problem."""
+    try:
+        result = client.run()
+    except ClientError:
+        heartbeat.beat()
+        raise
+    silent = heartbeat.beat()
+    return result if result.problems else replace(result, problem=silent)
+
+
 def _client(configuration: Configuration, options: argparse.Namespace) -> AnyClient:
     clock = SystemClock()
     folder, settings, vbr = configuration.state_folder, configuration.vbr, None
     secrets = machine.secrets(folder)
     take_ownership = getattr(options, "take_ownership", False)
 
-    def parameters(region: names.Region) -> ParameterStore:
-        return SsmParameters(region, aws=configuration.aws)
-
+    parameters = _parameters(configuration)
     if settings is not None:
         # Whoever only wants to look doesn't wait for a server that is being restarted.
         patience = _PATIENCE_OF_A_LOOK if options.command in _LOOKING else settings.answer_timeout
@@ -318,8 +336,6 @@ def _result(client: AnyClient, options: argparse.Namespace) -> Result:
             return client.plan()
         case "apply":
             return client.apply(confirm)
-        case "run":
-            return client.run()
         case _:
             return client.undo(confirm, site=options.site)
 
