@@ -2,12 +2,18 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
 
+from sandbox.aws.testing import wait_until
 from sandbox.fleet import MANAGEMENT, REGIONS, account_number
+from tests.conftest import ROOT
+from tests.sandbox.aws.processes import living_in_session
 from tests.stories.can_fail import assert_noticed_in_the_fleet, tell_of_the_fleet
 from tests.stories.mutations import FLEET_MISTAKES, Mutation
 
@@ -39,6 +45,38 @@ def test_25_accounts_in_two_regions_each_run_their_own_workflow(hub_assembly: Pa
     assert {account: names for account, names in named.items() if account in everybody} == {
         account: {account} for account in everybody
     }
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_fleet_is_kept_running_and_leaves_no_process(
+    hub_assembly: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Functions of many accounts are forked from images, which must not outlive the sandbox either."""
+    options = ["--accounts", "3", "--state", str(tmp_path / "state"), "--assembly", str(hub_assembly)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox", "up", *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = []
+        while (line := process.stdout.readline()) not in ("ready\n", ""):
+            said.append(line.split()[0])
+        wait_until(lambda: len(living_in_session(process.pid)) > 6, what="functions run", seconds=120)
+    finally:
+        process.send_signal(number)
+        process.communicate(timeout=60)
+
+    assert said == ["AWS", "accounts", "page"]
+    assert json.loads((tmp_path / "state" / "fleet.json").read_text())["accounts"] == [
+        account_number(1),
+        account_number(2),
+        account_number(3),
+    ]
+    wait_until(lambda: not living_in_session(process.pid), what="all have ended")
 
 
 @pytest.mark.parametrize("mistake", FLEET_MISTAKES, ids=lambda mistake: mistake.name)
