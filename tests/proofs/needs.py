@@ -218,7 +218,10 @@ OF_THE_PLATFORM: Mapping[str, str] = {
     "xray:GetSamplingTargets": "X-Ray is switched off in the embedded AWS.",
     "xray:PutTelemetryRecords": "X-Ray is switched off in the embedded AWS.",
     "xray:PutTraceSegments": "X-Ray is switched off in the embedded AWS.",
+    "sqs:SendMessage": "Lambda keeps, with the function's role, an event that the function could not take.",
 }
+# Who assumes a role whose work nothing here can do.
+IDLE: Mapping[str, str] = {"ssm.amazonaws.com": "Automation, which runs the runbook, isn't simulated."}
 # What a role may and no scenario shows: (the role's function, action, resource) and why.
 UNSEEN: Mapping[tuple[str, str, str], str] = {
     (
@@ -231,6 +234,14 @@ UNSEEN: Mapping[tuple[str, str, str], str] = {
         "ssm:GetParametersByPath",
         "parameter/vbr-privatelink/tokyo/*",
     ): "AWS documents the ARN of the path itself, and with an end, and doesn't say which one it asks for.",
+    **{
+        ("ssm.amazonaws.com", f"states:{action}", resource): "The runbook: what AWS documents for its action."
+        for action, resource in (
+            ("StartExecution", "stateMachine:vbr-privatelink-reconcile"),
+            ("DescribeExecution", "execution:vbr-privatelink-reconcile:*"),
+            ("StopExecution", "execution:vbr-privatelink-reconcile:*"),
+        )
+    },
 }
 
 # Why a resource ends in a wildcard, by its part behind the account.

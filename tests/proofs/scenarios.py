@@ -87,13 +87,23 @@ def _stopped_in_the_middle(workflow: Workflow) -> None:
 
 
 def _a_schedule(workflow: Workflow) -> None:
-    """EventBridge starts a run with its own role."""
+    """EventBridge starts a run with its own role, and the function that watches the servers."""
     aws: EmbeddedAws = workflow.sandbox.aws
     rules = aws.client("events").list_rules()["Rules"]
-    [daily] = [
-        rule for rule in rules if rule.get("Description", "").startswith("Repairs what somebody has changed")
-    ]
-    _starts_a_run(workflow, lambda: aws.fire_schedule(daily["Name"]))
+    daily, hourly = (
+        next(rule["Name"] for rule in rules if rule.get("Description", "").startswith(beginning))
+        for beginning in ("Repairs what somebody has changed", "Counts servers that are not heard of")
+    )
+    _starts_a_run(workflow, lambda: aws.fire_schedule(daily))
+    since = workflow.seen()
+    aws.fire_schedule(hourly)
+    _eventually(
+        lambda: any(
+            call["source"] == "lambda:vbr-privatelink-watch-servers" and call["service"] == "ssm"
+            for call in aws.requests()[since:]
+        ),
+        "nobody looks after the servers",
+    )
 
 
 def _look(workflow: Workflow) -> None:
