@@ -436,7 +436,10 @@ class StackSets:
             failed = 0
             for place in places:
                 if intolerable or operation.stopped:
-                    operation.results[place] = ("CANCELLED", "Cancelled since failure tolerance has exceeded")
+                    why = (
+                        "the operation was stopped" if operation.stopped else "failure tolerance has exceeded"
+                    )
+                    operation.results[place] = ("CANCELLED", f"Cancelled since {why}")
                     if place in stack_set.instances:
                         stack_set.instances[place].detailed_status = "CANCELLED"
                     continue

@@ -28,7 +28,8 @@ def test_25_accounts_in_two_regions_each_run_their_own_workflow(hub_assembly: Pa
 
     assert told.returncode == 0, told.stdout + told.stderr
     assert told.stderr == ""
-    calls = [json.loads(line) for line in (tmp_path / "state" / "aws" / "requests.jsonl").open()]
+    log = tmp_path / "state" / "aws" / "requests.jsonl"
+    calls = [json.loads(line) for line in log.read_text().splitlines()]
     published: Counter[tuple[str, str]] = Counter()
     named: defaultdict[str, set[str]] = defaultdict(set)
     for call in calls:
