@@ -14,13 +14,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from sandbox.assembly import settings_of, stacks_of, synthesize
 from sandbox.aws import Credentials, EmbeddedAws, EmbeddedAwsOptions, Organization
 from sandbox.certificates import SandboxCa
 from sandbox.running import environment_file
+from sandbox.started import Started
 
 MANAGEMENT = "100000000000"
 ORGANIZATION = "o-exampleorg1"
@@ -67,7 +67,7 @@ class FleetOptions:
     settings: Mapping[str, Any] | None = None
 
 
-class Fleet:
+class Fleet(Started):
     """A running sandbox of many accounts; a context manager that leaves nothing but files."""
 
     aws: EmbeddedAws
@@ -77,8 +77,8 @@ class Fleet:
     outputs: dict[str, str]
 
     def __init__(self, options: FleetOptions) -> None:
+        super().__init__()
         self._options = options
-        self._stack = contextlib.ExitStack()
         self._clients: dict[tuple[str, str, str], Any] = {}
 
     @property
@@ -95,22 +95,6 @@ class Fleet:
     def hub_account(self) -> str:
         """The delegated administrator, whose administrator looks at everything."""
         return self.aws.options.account_id
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def deploy(self) -> None:
         """Deploy the hub and what it depends on; StackSets brings the sites into the accounts."""

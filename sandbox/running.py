@@ -11,14 +11,12 @@ files that tell how to reach them.
     DIR/aws/             the log of every AWS call, and the functions' logs
 """
 
-import contextlib
 import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from contract import names
 from contract.parameters import (
@@ -31,6 +29,7 @@ from contract.settings import SiteSettings
 from sandbox.assembly import Assembly, settings_of, synthesize
 from sandbox.aws import Credentials, EmbeddedAws, EmbeddedAwsOptions
 from sandbox.certificates import SandboxCa
+from sandbox.started import Started
 from sandbox.vbr.s3 import BotoS3Connector
 from sandbox.vbr.stand_in import StandInVbr, VbrOptions
 
@@ -69,7 +68,7 @@ class SandboxOptions:
     waits: float = 1.0
 
 
-class Sandbox:
+class Sandbox(Started):
     """
     A running sandbox; a context manager that leaves nothing but files.
 
@@ -89,8 +88,8 @@ class Sandbox:
     operator_keys: Credentials
 
     def __init__(self, options: SandboxOptions) -> None:
+        super().__init__()
         self._options = options
-        self._stack = contextlib.ExitStack()
 
     @property
     def state(self) -> Path:
@@ -111,22 +110,6 @@ class Sandbox:
     def sites_table(self) -> str:
         """The table in which the workflow keeps its leases."""
         return self._output("SitesTable")
-
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def _start(self) -> None:
         self.state.mkdir(parents=True, exist_ok=True)

@@ -11,8 +11,7 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import boto3
 import botocore.session
@@ -50,6 +49,7 @@ from sandbox.aws.request_log import RequestLog
 from sandbox.aws.sessions import Sessions
 from sandbox.aws.stack_sets import StackSets
 from sandbox.certificates import SandboxCa
+from sandbox.started import Started
 
 LOGGER = logging.getLogger(__name__)
 
@@ -127,34 +127,15 @@ class Organization:
         self._organizations.remove_account_from_organization(AccountId=account_id)
 
 
-class EmbeddedAws:
+class EmbeddedAws(Started):
     """AWS on 127.0.0.1, in this process; a context manager."""
 
     def __init__(self, options: EmbeddedAwsOptions, *, authority: SandboxCa | None = None) -> None:
+        super().__init__()
         self.options = options
         self._authority = authority or SandboxCa(options.state / "ca")
-        self._stack = contextlib.ExitStack()
         self._clients: dict[tuple[str, ...], Any] = {}
         self._clients_lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        if not _RUNNING.acquire(blocking=False):
-            raise RuntimeError("an embedded AWS runs in this process already")
-        self._stack.callback(_RUNNING.release)
-        try:
-            self._start()
-        except BaseException:
-            self._stack.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     # What a caller asks
 
@@ -362,6 +343,9 @@ class EmbeddedAws:
     # Starting
 
     def _start(self) -> None:
+        if not _RUNNING.acquire(blocking=False):
+            raise RuntimeError("an embedded AWS runs in this process already")
+        self._stack.callback(_RUNNING.release)
         options = self.options
         options.state.mkdir(parents=True, exist_ok=True)
         self._stack.callback(_without_moto_account())
