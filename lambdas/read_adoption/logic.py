@@ -2,8 +2,9 @@
 What the servers have made of the published endpoint, and what follows from it.
 
 For a site that is provisioned: a bucket that was in use is locked, and an endpoint that has been replaced
-loses its access, only after every expected server has adopted the current endpoint. For a site that is
-released: the endpoint is deleted only after every server that could use it has gone back.
+loses its access, only after every expected server has adopted the current endpoint; and the replaced one not
+while any other server says that it uses it. For a site that is released: the endpoint is deleted only after
+every server that could use it has gone back.
 
 Reports are hostile until they have been read: one that can't be read counts as no answer.
 """
@@ -106,17 +107,20 @@ def adoption(
     if published is not None and published.state is EndpointState.ACTIVE:
         told.add(published.vpc_endpoint_id)
     former = sorted(told - {endpoint_id})
-    waits_for = tuple(
-        sorted(server for server in expected if not _has_adopted(parameters.reports.get(server), endpoint_id))
-    )
+    waits_for = {
+        server for server in expected if not _has_adopted(parameters.reports.get(server), endpoint_id)
+    }
     moved = bool(expected) and not waits_for
-    held_back = bool(pending or former) and not moved
+    # A server that nobody expects holds back no lock, which lets it in, but it keeps the endpoint that it uses.
+    users = {server for one in former for server in parameters.adopted(one)} if moved else set()
+    left = moved and not users
+    held_back = bool(pending or former) and not left
     return Adoption(
         enforce=(*enforced, *(pending if moved else ())),
         pending=() if moved else tuple(pending),
-        let_in=(endpoint_id, *(() if moved else former)),
-        retired=tuple(sorted({*others, *former} if moved else set(others) - set(former))),
-        waits_for=waits_for if held_back else (),
+        let_in=(endpoint_id, *(() if left else former)),
+        retired=tuple(sorted({*others, *former} if left else set(others) - set(former))),
+        waits_for=tuple(sorted(waits_for | users)) if held_back else (),
         why=NO_EXPECTED_SERVERS if held_back and not expected else None,
     )
 

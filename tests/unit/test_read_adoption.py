@@ -168,6 +168,28 @@ def test_a_replaced_endpoint_is_let_in_until_all_have_moved(
     assert (moved.let_in, moved.retired, moved.waits_for, moved.waiting) == ((NEW,), (OLD,), (), False)
 
 
+def test_a_replaced_endpoint_stays_for_a_server_that_nobody_expects_and_that_uses_it() -> None:
+    """It has said so itself: shut out, its backups would fail, and only because a name is missing."""
+    given: dict[str, Any] = {"known": (OLD, NEW), "others": (OLD,), "pending": ("in-use",)}
+    held = weighed({**BOTH, "vbr03": ON_OLD}, **given)
+    moved = weighed({**BOTH, "vbr03": ADOPTED}, **given)
+
+    assert (held.let_in, held.retired, held.waits_for, held.waiting) == ((NEW, OLD), (), ("vbr03",), True)
+    # The lock lets both endpoints in, so it needn't wait.
+    assert (held.enforce, held.pending, held.why) == (("locked", "in-use"), (), None)
+    assert (moved.let_in, moved.retired, moved.waits_for, moved.waiting) == ((NEW,), (OLD,), (), False)
+
+
+@pytest.mark.parametrize("other", [FAILED, REVERTED, report(ELSEWHERE), None])
+def test_a_server_that_nobody_expects_keeps_no_endpoint_that_it_does_not_use(
+    other: AdoptionReport | None,
+) -> None:
+    """A test server that once reported must not cost an endpoint for ever."""
+    moved = weighed({**BOTH, "vbr03": other}, known=(OLD, NEW), others=(OLD,))
+
+    assert (moved.let_in, moved.retired, moved.waits_for) == ((NEW,), (OLD,), ())
+
+
 def test_the_current_endpoint_is_let_in_first_and_former_ones_in_a_fixed_order() -> None:
     """Another order would be another policy text each time."""
     one = weighed({}, known=(ORPHAN, OLD, NEW))
