@@ -26,6 +26,7 @@ from onprem_client.errors import (
     JobsDisabledError,
     NotConfirmedError,
     RepositoryError,
+    RollbackError,
     ServiceNotRunningError,
     VbrError,
 )
@@ -370,7 +371,15 @@ class Client:
 
     def _recover(self, journal: Journal) -> tuple[str, ...]:
         """Finish or take back what was interrupted, and enable the jobs that were put aside for it."""
-        notes = self._transactions.recover(journal)
+        try:
+            notes = self._transactions.recover(journal)
+        except ClientError as error:
+            # What can't be put right may stay so for days: where VBR answers, its jobs must not.
+            try:
+                self._caution.enable_jobs(journal)
+            except ClientError as disabled:
+                raise RollbackError(f"{error}; {disabled}") from error
+            raise
         enabled = self._caution.enable_jobs(journal)
         return notes if enabled is None else (*notes, enabled)
 

@@ -20,6 +20,7 @@ from onprem_client.errors import (
     ConfigurationError,
     JobsDisabledError,
     OtherRepositoryError,
+    RollbackError,
     VbrError,
 )
 from onprem_client.journal import Journal
@@ -235,6 +236,55 @@ def test_jobs_that_cannot_be_enabled_are_named_and_enabled_by_the_next_run(serve
     assert "enabled again: 2" in third.notes[0]
     assert server.fake_vbr.job_states == ENABLED
     assert server.parameters.outcomes() == ["failed", "adopted"]
+
+
+class _KilledError(BaseException):
+    """The process is gone: nothing of it is undone."""
+
+
+def _killed_while_a_dependent_stops(server: Memory) -> None:
+    """Leave the jobs disabled and the dependent service hanging; VBR's own service runs and answers."""
+
+    def kill(when: str, what: str) -> None:
+        if (when, what) == ("after", "FakeServices.request_stop"):
+            raise _KilledError
+
+    server.fake_services.stuck = {("Catalog", "stop")}
+    server.on_change = kill
+    with pytest.raises(_KilledError):
+        server.run()
+    server.on_change = None
+
+
+def test_jobs_come_back_although_an_interrupted_restart_cannot_be_taken_back(server: Memory) -> None:
+    """A dependent service that hangs for days must not cost the backups of those days."""
+    _killed_while_a_dependent_stops(server)
+    killed = dict(server.fake_vbr.job_states)
+    with pytest.raises(RollbackError, match="Catalog") as raised:
+        server.run()
+    journal = server.journal()
+    server.fake_services.stuck = set()
+    healed = server.run()
+
+    assert killed == dict.fromkeys(ENABLED, False)
+    assert raised.value.exit_code == 5
+    assert (journal.pending is not None, journal.aside) == (True, None)
+    assert healed.exit_code == 0
+    assert server.fake_vbr.job_states == ENABLED
+    assert server.xml == DEFAULT.after
+
+
+def test_what_cannot_be_taken_back_and_the_jobs_that_stay_disabled_are_told_together(server: Memory) -> None:
+    """Whoever is called must know of both; neither hides the other."""
+    _killed_while_a_dependent_stops(server)
+    server.fake_vbr.is_up = lambda: False
+    with pytest.raises(RollbackError, match=r"Catalog.*could not be enabled again \(Job j1, Job j2\)"):
+        server.run()
+    server.fake_vbr.is_up = lambda: True
+    server.fake_services.stuck = set()
+
+    assert server.run().exit_code == 0
+    assert server.fake_vbr.job_states == ENABLED
 
 
 def test_jobs_put_aside_are_not_forgotten_when_vbr_leaves_the_configuration(server: Memory) -> None:
