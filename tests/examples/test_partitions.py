@@ -12,8 +12,6 @@ from contract import names
 from stacks.settings import AppSettings
 from tests.stacks.synthesized import ROOT, STACK, synthesize
 
-pytestmark = pytest.mark.xdist_group("synth")
-
 EXAMPLES = sorted(folder.name for folder in (ROOT / "examples").iterdir() if folder.is_dir())
 SERVICES = ("cloudwatch", "events", "lambda", "rolesanywhere", "sns", "sqs", "ssm", "states")
 # One process for all: to start the CDK's runtime takes longer than to synthesize.

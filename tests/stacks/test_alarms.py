@@ -3,11 +3,7 @@
 import json
 from typing import Any
 
-import pytest
-
 from tests.stacks.synthesized import Synthesized, as_text
-
-pytestmark = pytest.mark.xdist_group("synth")
 
 MISSING = {
     "RunsFailed": "notBreaching",

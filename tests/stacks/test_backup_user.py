@@ -3,11 +3,7 @@
 import json
 from typing import Any
 
-import pytest
-
 from tests.stacks.synthesized import Synthesized
-
-pytestmark = pytest.mark.xdist_group("synth")
 
 ACCOUNT = "111122223333"
 OWN = {"StringEquals": {"s3:ResourceAccount": ACCOUNT}}

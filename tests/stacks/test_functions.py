@@ -4,16 +4,12 @@ import zipfile
 from io import BytesIO
 from pathlib import Path
 
-import pytest
-
 from lambdas.core import site
 from lambdas.core.clients import CONFIG
 from lambdas.prove_lockdown import logic as prove_lockdown
 from stacks.constructs.site import PROBE_KEY
 from stacks.policies import network
 from tests.stacks.synthesized import OF_THE_HUB, ROOT, Synthesized, as_text
-
-pytestmark = pytest.mark.xdist_group("synth")
 
 # Lambda unpacks it at each cold start.
 MAXIMUM_ZIPPED = 200 * 1024

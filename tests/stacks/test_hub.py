@@ -12,8 +12,6 @@ from contract.settings import SiteSettings, settings_digest
 from stacks.policies.fleet import NEWS, REQUESTS
 from tests.stacks.synthesized import HUB, ROOT, Synthesized, actions, as_text, resources, synthesize
 
-pytestmark = pytest.mark.xdist_group("synth")
-
 EXAMPLE: dict[str, Any] = json.loads((ROOT / "tests/stacks/organization.json").read_text())
 HUB_ACCOUNT, HUB_REGION = "111122223333", "ap-northeast-1"
 BUS = f":events:{HUB_REGION}:{HUB_ACCOUNT}:event-bus/vbr-privatelink-fleet"

@@ -22,8 +22,6 @@ from sandbox.aws.policy import PolicyRequest, Verdict, evaluate
 from stacks.settings import AppSettings
 from tests.stacks.synthesized import HUB, ROOT, STACK_SET, Synthesized, as_text, synthesize
 
-pytestmark = pytest.mark.xdist_group("synth")
-
 ACCOUNT, REGION = "111122223333", "ap-northeast-1"
 PARAMETERS = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
 AUTHORITY = trustme.CA(organization_name="Example")

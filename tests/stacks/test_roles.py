@@ -10,8 +10,6 @@ from contract.errors import ContractError
 from contract.names import region
 from tests.stacks.synthesized import Synthesized, actions, as_text, resources
 
-pytestmark = pytest.mark.xdist_group("synth")
-
 ACCOUNT, REGION = "111122223333", "ap-northeast-1"
 BUCKET = f"arn:<AWS::Partition>:s3:::vbr-tokyo-{ACCOUNT}-{REGION}"
 # Exactly what each step may call, beside its own log and X-Ray.

@@ -11,8 +11,6 @@ from contract.errors import ContractError
 from lambdas.acquire_lease.request import Purpose, ReconcileRequest, reconcile_request
 from tests.stacks.synthesized import Synthesized, actions, as_text, resources
 
-pytestmark = pytest.mark.xdist_group("synth")
-
 
 @pytest.fixture(name="document")
 def _document(synthesized: Synthesized) -> dict[str, Any]:

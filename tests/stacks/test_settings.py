@@ -12,8 +12,6 @@ from contract.settings import SiteSettings, settings_digest
 from stacks.settings import AppSettings
 from tests.stacks.synthesized import ROOT, Synthesized, synthesize
 
-pytestmark = pytest.mark.xdist_group("synth")
-
 SETTINGS: dict[str, Any] = json.loads((ROOT / "cdk.json").read_text())["context"]["settings"]
 SITE: dict[str, Any] = SETTINGS["sites"][0]
 

@@ -9,8 +9,6 @@ import pytest
 from lambdas.acquire_lease.request import Purpose, ReconcileRequest, reconcile_request
 from tests.stacks.synthesized import Synthesized, as_text
 
-pytestmark = pytest.mark.xdist_group("synth")
-
 ACCOUNT = "111122223333"
 # EventBridge: targets of one rule, and bytes of one pattern.
 MOST_TARGETS, LARGEST_PATTERN = 5, 4096

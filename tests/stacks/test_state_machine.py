@@ -10,8 +10,6 @@ from lambdas.core.errors import StepError, TransientError
 from stacks.constructs.step_function_lambda import PLATFORM_ERRORS
 from tests.stacks.synthesized import OF_THE_HUB, ROOT, Synthesized
 
-pytestmark = pytest.mark.xdist_group("synth")
-
 RELEASE = "ReleaseLease"
 # What a failure of each task leads to before the lease is released, in this order.
 UNDONE = {

@@ -4,11 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.stacks.synthesized import ROOT, STACK, Synthesized, synthesize
-
-pytestmark = pytest.mark.xdist_group("synth")
 
 # Builds the app of app.py, but nobody explains the wildcards of the network statements.
 UNEXPLAINED = """
