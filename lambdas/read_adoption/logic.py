@@ -111,7 +111,7 @@ def adoption(
         server for server in expected if not _has_adopted(parameters.reports.get(server), endpoint_id)
     }
     moved = bool(expected) and not waits_for
-    # A server that nobody expects holds back no lock, which lets it in, but it keeps the endpoint that it uses.
+    # A server that nobody expects holds back no lock, which lets it in, but keeps the endpoint that it uses.
     users = {server for one in former for server in parameters.adopted(one)} if moved else set()
     left = moved and not users
     held_back = bool(pending or former) and not left
