@@ -14,6 +14,18 @@ from typing import Any
 # As AWS's own calculators count.
 HOURS_A_MONTH = 730
 
+# What a site's stack has, with one site in it; a test counts the same in the template and in the functions.
+# CloudWatch bills an alarm for each metric that it looks at.
+ALARM_METRICS_OF_A_STACK = 4
+ALARM_METRICS_OF_A_SITE = 3
+CUSTOM_METRICS_OF_A_STACK = 13
+CUSTOM_METRICS_OF_A_SITE = 3
+DASHBOARDS_OF_A_STACK = 1
+# Four for each hourly look at what is pending, and some twenty for each daily run.
+TRANSITIONS_A_MONTH = 3500
+# Far more than the hourly calls write: a few lines of JSON each.
+LOG_GB_A_MONTH = Decimal("0.1")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Price:
@@ -40,6 +52,8 @@ class Prices:
     data_tiers: tuple[tuple[Decimal, Decimal], ...]
     data_partition: str
     data_source: str
+    beside: dict[str, Price]
+    beside_partition: str
 
     @classmethod
     def read(cls, file: Path | None = None) -> "Prices":
@@ -47,17 +61,22 @@ class Prices:
         file = file or Path(__file__).with_name("prices.json")
         table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)
         data = table["data_processed_gb"]
+        beside: dict[str, Any] = table["beside_the_endpoint"]
+        partition = beside.pop("partition")
         return cls(
-            endpoint_hour={
-                region: Price(amount=price["usd"], source=f"{price['source']}, {price['read']}")
-                for region, price in table["endpoint_az_hour"].items()
-            },
+            endpoint_hour={region: _price(price) for region, price in table["endpoint_az_hour"].items()},
             data_tiers=tuple(
                 (Decimal(tier["up_to_gb"] or "Infinity"), tier["usd"]) for tier in data["tiers"]
             ),
             data_partition=data["partition"],
             data_source=f"{data['source']}, {data['read']}",
+            beside={name: _price(price) for name, price in beside.items()},
+            beside_partition=partition,
         )
+
+
+def _price(row: dict[str, Any]) -> Price:
+    return Price(amount=row["usd"], source=f"{row['source']}, {row['read']}")
 
 
 def estimate(
@@ -73,7 +92,8 @@ def estimate(
     Estimate a month of one site with an endpoint in *zones* Availability Zones.
 
     *gigabytes* go through the endpoint in a month, in both directions; None leaves that line open.
-    *hour* is the price of an endpoint's hour in one zone, in place of the table's.
+    *hour* is the price of an endpoint's hour in one zone, in place of the table's. The site is counted as
+    the only one of its account and Region, and nothing is taken off for AWS's free tier.
     """
     known = prices.endpoint_hour.get(region)
     rate = hour if hour is not None else (known.amount if known else None)
@@ -85,11 +105,7 @@ def estimate(
             how=f"{zones} Availability Zones x {HOURS_A_MONTH} hours x {_rate(rate)} ({source})",
         ),
         _data(prices, partition, gigabytes),
-        Line(
-            what="workflow",
-            amount=Decimal(0),
-            how="some 3,000 state transitions, short functions, a table and a few parameters: cents",
-        ),
+        *_beside(prices, partition),
     ]
 
 
@@ -117,3 +133,35 @@ def _data(prices: Prices, partition: str, gigabytes: Decimal | None) -> Line:
     return Line(
         what=what, amount=amount, how=f"{gigabytes} GB, the first PB at ${first} ({prices.data_source})"
     )
+
+
+def _beside(prices: Prices, partition: str) -> list[Line]:
+    """What the stack costs beside its endpoint."""
+    alarms = ALARM_METRICS_OF_A_STACK + ALARM_METRICS_OF_A_SITE
+    metrics = CUSTOM_METRICS_OF_A_STACK + CUSTOM_METRICS_OF_A_SITE
+    counted = [
+        ("alarms", "alarm_metric_month", Decimal(alarms), "metrics in alarms"),
+        ("custom metrics", "custom_metric_month", Decimal(metrics), "metrics, at most"),
+        ("dashboard", "dashboard_month", Decimal(DASHBOARDS_OF_A_STACK), "dashboard"),
+        ("workflow", "state_transition", Decimal(TRANSITIONS_A_MONTH), "state transitions"),
+        ("logs", "log_gb", LOG_GB_A_MONTH, "GB, at most"),
+    ]
+    free = Line(
+        what="functions, table, parameters",
+        amount=Decimal(0),
+        how="short functions, a table without capacity of its own, standard parameters: below a cent or two",
+    )
+    if partition != prices.beside_partition:
+        unknown = f"the price in partition {partition} is not in the table"
+        return [*(Line(what=what, amount=None, how=unknown) for what, *_ in counted), free]
+    return [
+        *(
+            Line(
+                what=what,
+                amount=prices.beside[key].amount * count,
+                how=f"{count} {of} x ${prices.beside[key].amount} ({prices.beside[key].source})",
+            )
+            for what, key, count, of in counted
+        ),
+        free,
+    ]

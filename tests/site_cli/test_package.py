@@ -45,4 +45,4 @@ def test_the_wheel_holds_the_command_and_what_it_needs(tmp_path: Path) -> None:
 
     assert {folder.name for folder in installed.iterdir()} == {"contract", "site_cli", metadata.name}
     assert "vbr-privatelink-site = site_cli.cli:main" in (metadata / "entry_points.txt").read_text()
-    assert json.loads(priced)["usd_a_month"] == 14.6
+    assert json.loads(priced)["usd_a_month"] == 23.24

@@ -74,7 +74,7 @@ def test_a_site_from_the_terminal(sandbox: Sandbox, run: Command, variables: dic
         ["SITE", "STATE", "ENDPOINT", "SERVERS"],
         [site, "never", "run", "-", "-"],
     ]
-    assert said(run("cost", site, "--gb", "0", "--json"))["usd_a_month"] == 20.44
+    assert said(run("cost", site, "--gb", "0", "--json"))["usd_a_month"] == 29.08
 
     provisioned = run("provision", site)
     assert provisioned.returncode == 0, provisioned.stdout + provisioned.stderr

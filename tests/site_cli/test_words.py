@@ -163,6 +163,10 @@ def test_a_run_that_was_not_needed_says_so(kind: str) -> None:
     assert found.why
 
 
+# 7 metrics in alarms, 16 custom metrics, a dashboard, 3,500 state transitions, 0.1 GB of logs.
+BESIDE = Decimal("0.70") + Decimal("4.80") + Decimal("3.00") + Decimal("0.0875") + Decimal("0.05")
+
+
 def lines_of(*, zones: int = 2, region: str = "ap-northeast-1", **more: Decimal | None) -> list[cost.Line]:
     """An estimate with the table that is shipped."""
     return cost.estimate(
@@ -181,7 +185,7 @@ def test_an_estimate_counts_hours_zones_and_gigabytes() -> None:
 
     assert lines[0].amount == Decimal("20.440")
     assert lines[1].amount == Decimal(1_000_000) * Decimal("0.01") + Decimal(500_000) * Decimal("0.006")
-    assert cost.total(lines) == Decimal("20.440") + Decimal(13_000)
+    assert cost.total(lines) == Decimal("20.440") + Decimal(13_000) + BESIDE
 
 
 def test_an_unknown_price_stays_unknown() -> None:
@@ -192,11 +196,44 @@ def test_an_unknown_price_stays_unknown() -> None:
     assert cost.total(lines) is None
 
 
+def test_an_estimate_names_everything_that_is_billed() -> None:
+    """What an account pays for alarms, metrics and the dashboard is not less than for a small endpoint."""
+    lines = {line.what: line.amount for line in lines_of(gigabytes=Decimal(0))}
+
+    assert lines == {
+        "interface endpoint": Decimal("20.440"),
+        "data through the endpoint": 0,
+        "alarms": Decimal("0.70"),
+        "custom metrics": Decimal("4.80"),
+        "dashboard": 3,
+        "workflow": Decimal("0.0875"),
+        "logs": Decimal("0.05"),
+        "functions, table, parameters": 0,
+    }
+
+
+def test_no_price_is_carried_into_another_partition() -> None:
+    """China has a price list of its own, in another currency."""
+    lines = cost.estimate(
+        cost.Prices.read(),
+        partition="aws-cn",
+        region="cn-north-1",
+        zones=2,
+        gigabytes=Decimal(0),
+        hour=Decimal("0.01"),
+    )
+
+    assert {line.what for line in lines if line.amount is not None} == {
+        "interface endpoint",
+        "functions, table, parameters",
+    }
+
+
 def test_a_price_can_be_said() -> None:
     """For every Region that the table doesn't have, and for negotiated prices."""
     lines = lines_of(region="eu-west-1", gigabytes=Decimal(0), hour=Decimal("0.011"))
 
-    assert cost.total(lines) == Decimal("16.060")
+    assert cost.total(lines) == Decimal("16.060") + BESIDE
 
 
 def test_every_price_has_a_source_and_a_date() -> None:
@@ -204,7 +241,7 @@ def test_every_price_has_a_source_and_a_date() -> None:
     prices = cost.Prices.read()
 
     assert prices.endpoint_hour
-    for price in prices.endpoint_hour.values():
+    for price in (*prices.endpoint_hour.values(), *prices.beside.values()):
         source, _comma, read = price.source.rpartition(", ")
         assert source
         assert datetime.strptime(read, "%Y-%m-%d").replace(tzinfo=UTC) > BEGAN - timedelta(days=3650)
@@ -274,7 +311,7 @@ def test_cost_needs_no_account(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["cost", "--region", "ap-northeast-1", "--zones", "2", "--gb", "3000", "--json"]
 
     assert cli.main(arguments) == 0
-    assert json.loads(capsys.readouterr().out)["usd_a_month"] == 50.44
+    assert json.loads(capsys.readouterr().out)["usd_a_month"] == 59.08
 
 
 @pytest.mark.parametrize(
