@@ -242,6 +242,7 @@ class Fleet(Construct):
             cloudwatch.Alarm(
                 self,
                 name,
+                alarm_name=f"{NAME}-{name}",
                 alarm_description=description,
                 metric=cloudwatch.Metric(
                     namespace=METRICS,
@@ -263,6 +264,7 @@ class Fleet(Construct):
             cloudwatch.Alarm(
                 self,
                 "EventsNotTaken",
+                alarm_name=f"{NAME}-EventsNotTaken",
                 alarm_description="An event of an account could not be kept; it waits in the queue.",
                 metric=self.undelivered.metric_approximate_number_of_messages_visible(
                     period=Duration.minutes(5)

@@ -1,9 +1,10 @@
 """What people are told of without looking, and who may tell them."""
 
 import json
+import re
 from typing import Any
 
-from tests.stacks.synthesized import Synthesized, as_text
+from tests.stacks.synthesized import ROOT, Synthesized, as_text
 
 MISSING = {
     "RunsFailed": "notBreaching",
@@ -108,3 +109,23 @@ def test_the_watcher_runs_every_hour(synthesized: Synthesized) -> None:
     assert rule["ScheduleExpression"] == "rate(1 hour)"
     assert json.loads(rule["Targets"][0]["Input"]) == {"purpose": "watch"}
     assert rule["Targets"][0]["DeadLetterConfig"]
+
+
+def told_of_in_the_documentation() -> dict[str, bool]:
+    """Return the alarms in the table of docs/operations.md, and of each whether it is one of the hub."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    rows = re.findall(r"(?m)^\| alarm `([A-Za-z]+)(?:-<site>)?`( \(hub\))? \|", page)
+    assert len(rows) == len(dict(rows)), "an alarm is there twice"
+    return {name: bool(of_the_hub) for name, of_the_hub in rows}
+
+
+def test_the_documentation_tells_of_every_alarm_and_of_no_other(
+    synthesized: Synthesized, hub: Synthesized
+) -> None:
+    """Whoever gets a mail looks its name up; and nobody looks for an alarm that was renamed."""
+    of_a_site = {name.removesuffix("-tokyo") for name in alarms(synthesized)}
+
+    assert told_of_in_the_documentation() == {
+        **dict.fromkeys(of_a_site, False),
+        **dict.fromkeys(alarms(hub), True),
+    }
