@@ -35,7 +35,7 @@ def generated(parts: Mapping[str, Any]) -> str:
         "on {at} with Python {python} on {cores} cores".format(**part["machine"]) for part in parts.values()
     }
     blocks = [table(rows_of(parts)), f"Measured {'; '.join(sorted(machines))}."]
-    for kind, counted in parts.get("cloud", {}).get("counts", {}).items():
+    for kind, counted in sorted(parts.get("cloud", {}).get("counts", {}).items()):
         blocks.append(f"### AWS calls of a run, {kind}")
         blocks.append(_calls(counted))
     return "\n\n".join(blocks)
