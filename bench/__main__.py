@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench import client_run, cloud, imports, page, region_file, synth, windows_run
+from bench import client_run, cloud, fleet, imports, page, region_file, synth, windows_run
 from bench.measure import ROUNDS, Row
 from sandbox.assembly import synthesize
 
@@ -89,6 +89,10 @@ def _synth(folder: Path, rounds: int) -> dict[str, Any]:
     return _rows(synth.measure(folder, rounds=rounds))
 
 
+def _fleet(folder: Path, rounds: int) -> dict[str, Any]:
+    return _rows(fleet.measure(folder, rounds=rounds))
+
+
 def _windows(_folder: Path, rounds: int) -> dict[str, Any]:
     return _rows(windows_run.measure(rounds=rounds))
 
@@ -96,6 +100,7 @@ def _windows(_folder: Path, rounds: int) -> dict[str, Any]:
 _PARTS: Mapping[str, Callable[[Path, int], dict[str, Any]]] = {
     "client": _client,
     "cloud": _cloud,
+    "fleet": _fleet,
     "imports": _imports,
     "region-file": _region_file,
     "synth": _synth,

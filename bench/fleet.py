@@ -1,0 +1,82 @@
+"""
+How long StackSets and the workflows take for an organization of 5, 10 and 25 accounts in two Regions.
+
+From the start of the StackSet's operation, which deploys a site into each account and Region, until the last
+workflow has published its endpoint. The hub's own stack, which costs the same for any number of accounts, is
+not in it: it would flatter the large organization.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from bench.measure import ROUNDS, Row, interleaved, median
+from sandbox.assembly import synthesize
+from sandbox.fleet import REGIONS, Fleet, FleetOptions, hub_settings
+
+ROOT = Path(__file__).resolve().parents[1]
+ACCOUNTS = (5, 10, 25)
+LIMIT = 1.2
+PENDING_SECONDS = 1.5
+_PATIENCE_SECONDS = 600.0
+
+
+def measure(folder: Path, *, rounds: int = ROUNDS) -> list[Row]:
+    """Measure one deployment of the hub in a new sandbox for each number of accounts and each round."""
+    synthesize(ROOT, folder / "cdk.out", settings=hub_settings(ROOT))
+
+    def candidate(accounts: int) -> Callable[[int], float]:
+        return lambda number: _per_account(folder, accounts, number)
+
+    taken: Mapping[int, list[float]] = interleaved({n: candidate(n) for n in ACCOUNTS}, rounds=rounds)
+    few = median(taken[ACCOUNTS[0]])
+    return [
+        Row(
+            what=f"a site in each of {accounts} accounts and {len(REGIONS)} Regions, time per account",
+            against=f"of {ACCOUNTS[0]} accounts",
+            unit="s",
+            ours=median(taken[accounts]),
+            theirs=few,
+            limit=LIMIT,
+            rounds=rounds,
+        )
+        for accounts in ACCOUNTS[1:]
+    ]
+
+
+def _per_account(folder: Path, accounts: int, number: int) -> float:
+    options = FleetOptions(
+        state=folder / f"{accounts}-{number}",
+        root=ROOT,
+        accounts=accounts,
+        pending_seconds=PENDING_SECONDS,
+        assembly=folder / "cdk.out",
+    )
+    with Fleet(options) as fleet:
+        fleet.deploy()
+        cloudformation = fleet.client("cloudformation")
+        [operation] = cloudformation.list_stack_set_operations(StackSetName=fleet.outputs["StackSetName"])[
+            "Summaries"
+        ]
+        started: datetime = operation["CreationTimestamp"]
+        ended = max(_ended(fleet, account, region) for region in REGIONS for account in fleet.accounts)
+        return (ended - started).total_seconds() / accounts
+
+
+def _ended(fleet: Fleet, account: str, region: str) -> datetime:
+    """Wait until the only run of a site has succeeded; return when that was."""
+    states = fleet.client("stepfunctions", account, region)
+    machine = f"arn:aws:states:{region}:{account}:stateMachine:vbr-privatelink-reconcile"
+    give_up = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < give_up:
+        runs = states.list_executions(stateMachineArn=machine)["executions"]
+        if runs and all(run["status"] != "RUNNING" for run in runs):
+            [run] = runs
+            if run["status"] != "SUCCEEDED":
+                raise RuntimeError(f"account {account} in {region}: its run {run['status']}")
+            at: datetime = run["stopDate"]
+            return at
+        # Seldom enough that the asking is no load on what is measured.
+        time.sleep(0.5)
+    raise RuntimeError(f"account {account} in {region}: its run has not ended")
