@@ -7,7 +7,7 @@ not in it: it would flatter the large organization.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -29,14 +29,14 @@ def measure(folder: Path, *, rounds: int = ROUNDS) -> list[Row]:
     def candidate(accounts: int) -> Callable[[int], float]:
         return lambda number: _per_account(folder, accounts, number)
 
-    taken: Mapping[int, list[float]] = interleaved({n: candidate(n) for n in ACCOUNTS}, rounds=rounds)
-    few = median(taken[ACCOUNTS[0]])
+    taken = interleaved({str(accounts): candidate(accounts) for accounts in ACCOUNTS}, rounds=rounds)
+    few = median(taken[str(ACCOUNTS[0])])
     return [
         Row(
             what=f"a site in each of {accounts} accounts and {len(REGIONS)} Regions, time per account",
             against=f"of {ACCOUNTS[0]} accounts",
             unit="s",
-            ours=median(taken[accounts]),
+            ours=median(taken[str(accounts)]),
             theirs=few,
             limit=LIMIT,
             rounds=rounds,
