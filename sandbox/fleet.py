@@ -132,6 +132,13 @@ class Fleet(Started):
             )
         return self._clients[key]
 
+    def runs(self, account_id: str, region: str) -> list[dict[str, Any]]:
+        """Return the executions of a site's workflow, the newest first; raises StateMachineDoesNotExist."""
+        machine = f"arn:aws:states:{region}:{account_id}:stateMachine:vbr-privatelink-reconcile"
+        states = self.client("stepfunctions", account_id, region)
+        found: list[dict[str, Any]] = states.list_executions(stateMachineArn=machine)["executions"]
+        return found
+
     def make_network(self, account_id: str, region: str) -> None:
         """Make the network that an account lacks."""
         self.aws.create_network(self.site, account_id=account_id, region=region)

@@ -71,7 +71,7 @@ class FleetStory(Statements):
         self._console.chapter("Every account provisions itself")
         with self._console.waiting("each account's own workflow"):
             self._eventually("every run ended", lambda: self._ended(self._places()))
-        runs = {place: self._runs(place) for place in self._places()}
+        runs = {place: self._fleet.runs(*place) for place in self._places()}
         outcome = Counter(run["status"] for found in runs.values() for run in found)
         self._console.evidence(", ".join(f"{status} {count}" for status, count in sorted(outcome.items())))
         self._check(
@@ -183,21 +183,10 @@ class FleetStory(Statements):
     def _places(self) -> list[Place]:
         return [(account, region) for region in REGIONS for account in self._fleet.accounts]
 
-    def _machine(self, place: Place) -> str:
-        account, region = place
-        return f"arn:aws:states:{region}:{account}:stateMachine:vbr-privatelink-reconcile"
-
-    def _runs(self, place: Place) -> list[dict[str, Any]]:
-        states = self._fleet.client("stepfunctions", *place)
-        found: list[dict[str, Any]] = states.list_executions(stateMachineArn=self._machine(place))[
-            "executions"
-        ]
-        return found
-
     def _ended(self, places: list[Place]) -> bool:
         for place in places:
             try:
-                runs = self._runs(place)
+                runs = self._fleet.runs(*place)
             except self._fleet.client("stepfunctions", *place).exceptions.StateMachineDoesNotExist:
                 return False
             if not runs or any(run["status"] == "RUNNING" for run in runs):
