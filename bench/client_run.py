@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.measure import ROUNDS, Row, Spent, interleaved, median, process
 from contract.parameters import endpoint_parameter
+from sandbox.aws.testing import finished
 from sandbox.running import Sandbox, SandboxOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -155,10 +156,6 @@ def _provision(sandbox: Sandbox) -> None:
         stateMachineArn=sandbox.state_machine_arn,
         input=json.dumps({"site": sandbox.settings.site, "intent": "provisioned"}),
     )["executionArn"]
-    give_up = time.monotonic() + _PATIENCE_SECONDS
-    while (run := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
-        if time.monotonic() > give_up:
-            raise RuntimeError("the run does not end")
-        time.sleep(0.05)
+    run = finished(states, arn, seconds=_PATIENCE_SECONDS)
     if run["status"] != "SUCCEEDED":
         raise RuntimeError(f"the run ended as {run['status']}: {run.get('cause')}")
