@@ -18,8 +18,6 @@ from site_cli.errors import NotConfirmedError
 from tests.conftest import ROOT
 from tests.site_cli.conftest import Command, said
 
-pytestmark = pytest.mark.xdist_group("site_cli")
-
 
 def endpoints(sandbox: Sandbox) -> list[str]:
     """The endpoints that are there."""

@@ -4,13 +4,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from site_cli import cost
 from stacks.constructs.product_function import METRICS
 from tests.stacks.synthesized import ROOT, Synthesized
-
-pytestmark = pytest.mark.xdist_group("synth")
 
 
 def metrics_in_alarms(synthesized: Synthesized) -> int:
